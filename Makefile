@@ -1,0 +1,78 @@
+# The one interface of the project: a person and CI run the same targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := src dags spark_apps plugins tests benchmarks
+# Company networks often have a certificate authority of their own, which uv must take from the system.
+export UV_SYSTEM_CERTS := 1
+
+.PHONY: help setup demo up down status check fix test test-unit test-spark test-dags \
+        test-integration golden requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: .venv/.complete ## make the Python environment from requirements.txt
+
+.venv/.complete: requirements.txt requirements-uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 is needed and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true): apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-uv.txt
+	$(BIN)/uv pip sync --quiet --require-hashes requirements.txt requirements-uv.txt
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup ## set up, start the platform, run the daily analyses, show their results
+	$(BIN)/millpond up
+	$(BIN)/millpond demo
+
+up: setup ## start the local platform
+	$(BIN)/millpond up
+
+down: setup ## stop the local platform; its data stays
+	$(BIN)/millpond down
+
+status: setup ## say what runs, and where
+	$(BIN)/millpond status
+
+check: setup ## formatter, linter, import rules, types: changes nothing
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+fix: setup ## let formatter and linter mend what they can
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+test: test-unit test-spark test-dags test-integration ## all tests
+
+test-unit: setup ## no JVM, no sockets
+	$(BIN)/pytest tests/unit
+
+test-spark: setup ## transformations in one local Spark session
+	$(BIN)/pytest tests/spark
+
+test-dags: setup ## DAGs parse, keep the conventions, submit the golden commands
+	$(BIN)/pytest tests/dags
+
+test-integration: setup ## the real platform, beside any other that runs
+	$(BIN)/pytest tests/integration
+
+golden: setup ## rewrite the golden spark-submit commands
+	$(BIN)/pytest tests/dags --golden-refresh
+
+requirements: ## compile requirements.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+	  pyproject.toml --output-file requirements.txt
+	echo "uv==0.13.9" | $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make requirements" \
+	  - --output-file requirements-uv.txt
+
+clean: ## remove the environment, the jars and the local platform's data
+	@[ ! -x $(BIN)/millpond ] || $(BIN)/millpond down
+	rm -rf .venv .jars .millpond build

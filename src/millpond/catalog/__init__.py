@@ -1,0 +1,1 @@
+"""What exists: datasets, analyses, tables, reason codes, settings. Standard library only."""

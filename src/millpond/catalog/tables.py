@@ -1,0 +1,71 @@
+"""A table as its users see it: a name, a place, columns with a meaning, and an order."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+TYPES = ("int", "bigint", "double", "string", "date", "timestamp", "array<string>")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `type` is Spark SQL's name of it, which is also Delta's."""
+
+    name: str
+    type: str
+    meaning: str
+
+    def __post_init__(self) -> None:
+        if self.type not in TYPES and not self.type.startswith("decimal("):
+            raise ValueError(
+                f"column {self.name} has type {self.type!r}; use {', '.join(TYPES)} or decimal(p,s)"
+            )
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A check on the rows to be published: an SQL aggregate that must lie between two limits.
+
+    `error` stops the publication, `warn` is recorded in the receipt.
+    """
+
+    name: str
+    aggregate: str
+    minimum: float | None = None
+    maximum: float | None = None
+    severity: Literal["error", "warn"] = "error"
+
+    def __post_init__(self) -> None:
+        if self.minimum is None and self.maximum is None:
+            raise ValueError(f"expectation {self.name} has no limit; give minimum, maximum or both")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table under the root, partitioned by `partition`.
+
+    `columns` leaves the partition column out. `order` is the total order in which rows are shown
+    and exported (table files have none): column names, `-` before one that descends. `export`
+    writes each date as one CSV file too.
+    """
+
+    name: str
+    path: str
+    meaning: str
+    columns: tuple[Column, ...]
+    order: tuple[str, ...]
+    partition: Column = Column("ds", "date", "the date of the run, UTC")
+    allow_empty: bool = False
+    expectations: tuple[Expectation, ...] = ()
+    export: bool = False
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        for key in self.order:
+            if key.lstrip("-") not in names:
+                raise ValueError(
+                    f"table {self.name} is ordered by {key!r}, which is none of its columns {names}"
+                )
+
+    def all_columns(self) -> tuple[Column, ...]:
+        """The columns as they are stored: the partition column last."""
+        return (*self.columns, self.partition)

@@ -1,0 +1,25 @@
+"""Where things are on HDFS, under the root (`/millpond`): one function per kind of path."""
+
+from datetime import date
+
+ZONES = ("raw", "clean", "quarantine", "marts", "models", "exports", "receipts", "interactions")
+
+
+def raw_file(root: str, dataset: str, sha256: str, file: str) -> str:
+    """A source file, byte for byte, once for all the dates that use it."""
+    return f"{root}/raw/{dataset}/{sha256[:16]}-{file}"
+
+
+def manifest(root: str, dataset: str, ds: date) -> str:
+    """The JSON that names the source file of a date."""
+    return f"{root}/raw/{dataset}/ds={ds}.json"
+
+
+def receipts(root: str, table: str, ds: date) -> str:
+    """The folder of a date's receipts, claim and reports of failed attempts."""
+    return f"{root}/receipts/{table}/ds={ds}"
+
+
+def export(root: str, table: str, ds: date) -> str:
+    """The CSV file of a date."""
+    return f"{root}/exports/{table}/ds={ds}.csv"

@@ -1,0 +1,74 @@
+"""Small files on HDFS: read, created once, or replaced whole."""
+
+import json
+import uuid
+from pathlib import PurePosixPath
+from typing import Any
+
+from hdfs_native import Client, WriteOptions
+
+from millpond.errors import MillpondError
+
+
+class Hdfs:
+    """An HDFS by its URL (`hdfs://host:port`, or a nameservice of HADOOP_CONF_DIR)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = Client(url)
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None if there is no such file."""
+        try:
+            with self._client.read(path) as file:
+                return bytes(file.read())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._trouble("read", path, error) from error
+
+    def read_json(self, path: str) -> Any:
+        """The value of a JSON file; None if there is none, or its writer died midway."""
+        content = self.read(path)
+        try:
+            return None if content is None else json.loads(content)
+        except ValueError:
+            return None
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write a new file; False, and nothing written, if the path exists already."""
+        try:
+            with self._client.create(path, WriteOptions(create_parent=True)) as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._trouble("create", path, error) from error
+        return True
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Make `content` the file's bytes: a reader sees the old file whole, or the new."""
+        target = PurePosixPath(path)
+        temporary = str(target.with_name(f".{target.name}.{uuid.uuid4().hex}"))
+        self.create(temporary, content)
+        try:
+            self._client.rename(temporary, path, overwrite=True)
+        except OSError as error:
+            raise self._trouble("replace", path, error) from error
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the entries of a folder, sorted; empty if there is no such folder."""
+        try:
+            entries = list(self._client.list_status(folder))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._trouble("list", folder, error) from error
+        return sorted(PurePosixPath(entry.path).name for entry in entries)
+
+    def _trouble(self, verb: str, path: str, error: OSError) -> MillpondError:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        return MillpondError(
+            f"could not {verb} {path} on {self.url}: {first_line}; "
+            "`millpond doctor` says whether the NameNode and the DataNode are well"
+        )

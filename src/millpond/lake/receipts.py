@@ -1,0 +1,114 @@
+"""Receipts: one immutable JSON file per publication, and the claim that says who may publish.
+
+`<root>/receipts/<table>/ds=D/<N>.json` is written before the table's commit N and counts once that
+commit exists: the current receipt of D is file number `transaction_version("<table>/D")`. A number
+without a commit belongs to an attempt that died or was superseded between the two.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+from millpond.catalog import zones
+from millpond.lake.hdfs import Hdfs
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a publication read: a file with its sha256, or a table with its version."""
+
+    path: str
+    sha256: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check's result: its figure beside the limits it was held to."""
+
+    name: str
+    severity: Literal["error", "warn"]
+    passed: bool
+    figure: float | None
+    minimum: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What went in, what came out, which application, which code, which checks.
+
+    `rows` counts `in`, `out` and, for a dataset, `quarantined`; `seconds` is the time of each phase
+    up to this receipt; `with_tables` gives the versions of tables published together with this one.
+    """
+
+    table: str
+    ds: str
+    number: int
+    outcome: Literal["published", "refused"]
+    run_id: str
+    generation: str
+    attempt: str
+    application_id: str
+    inputs: tuple[Source, ...]
+    rows: dict[str, int]
+    checks: tuple[Check, ...]
+    code_version: str
+    seconds: dict[str, float]
+    with_tables: dict[str, int]
+    written_at: str
+
+    def to_bytes(self) -> bytes:
+        """The file's bytes: indented JSON, keys in the order above."""
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Receipt":
+        """The receipt a file holds."""
+        inputs = tuple(Source(**source) for source in value["inputs"])
+        checks = tuple(Check(**check) for check in value["checks"])
+        return cls(**{**value, "inputs": inputs, "checks": checks})
+
+    def sha256(self) -> str:
+        """Hash of the file's bytes, kept in the commit's userMetadata."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+
+class Receipts:
+    """The receipts of one table and date."""
+
+    def __init__(self, hdfs: Hdfs, root: str, table: str, ds: date) -> None:
+        self._hdfs = hdfs
+        self._folder = zones.receipts(root, table, ds)
+
+    def create(self, receipt: Receipt) -> bool:
+        """Write the receipt; False if its number is taken."""
+        return self._hdfs.create(f"{self._folder}/{receipt.number}.json", receipt.to_bytes())
+
+    def read(self, number: int) -> Receipt | None:
+        """The receipt of that number; None if there is none, or a torn one."""
+        value = self._hdfs.read_json(f"{self._folder}/{number}.json")
+        return None if value is None else Receipt.from_json(value)
+
+    def claim(self, attempt: str) -> None:
+        """From now on only `attempt` may publish this table and date."""
+        self._hdfs.replace(f"{self._folder}/claim", attempt.encode())
+
+    def claimant(self) -> str | None:
+        """The attempt that may publish; None if nobody has claimed."""
+        content = self._hdfs.read(f"{self._folder}/claim")
+        return None if content is None else content.decode()
+
+    def report_failure(self, generation: str, attempt: str, report: dict[str, Any]) -> None:
+        """Leave the cause and figures of a failed attempt for whoever submitted it."""
+        content = json.dumps(report, indent=2, ensure_ascii=False).encode()
+        self._hdfs.replace(f"{self._folder}/failed-{generation}-{attempt}.json", content)
+
+    def failure(self, generation: str, attempt: str) -> dict[str, Any] | None:
+        """The report of a failed attempt; None if it left none."""
+        report: dict[str, Any] | None = self._hdfs.read_json(
+            f"{self._folder}/failed-{generation}-{attempt}.json"
+        )
+        return report

@@ -1,0 +1,159 @@
+"""Delta tables on HDFS: created, opened and read in seconds, without a JVM."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from millpond.catalog.analyses import all_tables
+from millpond.catalog.settings import Settings
+from millpond.catalog.tables import Column, Table
+from millpond.errors import MillpondError, NotPublishedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Old versions are kept for 90 days, which is how far a restore reaches; the log outlives them.
+PROPERTIES = {
+    "delta.deletedFileRetentionDuration": "interval 90 days",
+    "delta.logRetentionDuration": "interval 120 days",
+}
+
+ARROW_TYPES = {
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "array<string>": pa.list_(pa.string()),
+}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Arrow's type of a catalogue type."""
+    if money := re.fullmatch(r"decimal\((\d+),(\d+)\)", column.type):
+        return pa.decimal128(int(money[1]), int(money[2]))
+    return ARROW_TYPES[column.type]
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The schema a table has in its files, the partition column last."""
+    return pa.schema([(column.name, arrow_type(column)) for column in table.all_columns()])
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One commit of a date: its table version, receipt number and time."""
+
+    version: int
+    number: int
+    at: datetime
+
+
+class StoredTable:
+    """A catalogue table as it lies on HDFS."""
+
+    def __init__(self, table: Table, hdfs_url: str, root: str) -> None:
+        self.table = table
+        self.url = f"{hdfs_url}{root}/{table.path}"
+
+    def create(self) -> None:
+        """Create the table empty, unless it exists.
+
+        Raises:
+            MillpondError: It exists with other columns.
+        """
+        DeltaTable.create(
+            self.url,
+            schema=arrow_schema(self.table),
+            mode="ignore",
+            partition_by=[self.table.partition.name],
+            configuration=PROPERTIES,
+        )
+        stored = {(field.name, str(field.type)) for field in self._arrow_fields()}
+        declared = {(field.name, str(field.type)) for field in arrow_schema(self.table)}
+        if stored != declared:
+            raise MillpondError(
+                f"table {self.table.name} at {self.url} has columns {sorted(stored - declared)} where "
+                f"the catalogue has {sorted(declared - stored)}; move the folder away and try again"
+            )
+
+    def open(self, version: int | None = None) -> DeltaTable:
+        """The table at a version, the latest by default.
+
+        Raises:
+            NotPublishedError: There is no such table, or no such version.
+            MillpondError: HDFS cannot be reached.
+        """
+        try:
+            return DeltaTable(self.url, version=version)
+        except TableNotFoundError as error:
+            raise NotPublishedError(
+                f"table {self.table.name} does not exist at {self.url}; `millpond up` creates it"
+            ) from error
+        except Exception as error:  # deltalake wraps HDFS trouble in several classes
+            raise self._unreadable(version, error) from error
+
+    def version(self) -> int:
+        """The latest version."""
+        return self.open().version()
+
+    def number(self, ds: date) -> int:
+        """The current receipt number of a date; 0 if it has never been published."""
+        return self.open().transaction_version(f"{self.table.name}/{ds}") or 0
+
+    def dates(self, version: int | None = None) -> list[date]:
+        """The dates that have rows, ascending."""
+        partitions = self.open(version).partitions()
+        return sorted(date.fromisoformat(p[self.table.partition.name]) for p in partitions)
+
+    def read(self, ds: date, version: int | None = None) -> pa.Table:
+        """The rows of a date in the table's order, the partition column last."""
+        name = self.table.partition.name
+        dataset = self.open(version).to_pyarrow_dataset(partitions=[(name, "=", str(ds))])
+        rows = dataset.to_table(columns=[column.name for column in self.table.all_columns()])
+        return rows.cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
+
+    def publications(self, ds: date | None = None) -> list[dict[str, Any]]:
+        """The commits that published, newest first, as Delta's history records them."""
+        return [
+            commit
+            for commit in self.open().history()
+            if commit.get("userMetadata") and (ds is None or f"'{ds}'" in str(commit))
+        ]
+
+    def _arrow_fields(self) -> "Iterable[pa.Field]":
+        fields: Iterable[pa.Field] = pa.schema(self.open().schema().to_arrow())
+        return fields
+
+    def _unreadable(self, version: int | None, error: Exception) -> MillpondError:
+        if version is not None and "version" in str(error).lower():
+            return NotPublishedError(
+                f"table {self.table.name} has no version {version}; `millpond history "
+                f"{self.table.name}` lists those it has"
+            )
+        return MillpondError(
+            f"could not open {self.url}: {str(error).strip().splitlines()[0]}; "
+            "`millpond status` says whether HDFS is up"
+        )
+
+
+def create_missing(settings: Settings) -> None:
+    """Create every table of the catalogue that does not exist, empty, before anybody writes.
+
+    Two writers that both find no table would both create it, and one would fail.
+    """
+    for table in all_tables():
+        StoredTable(table, settings.hdfs_url, settings.root).create()
+
+
+def sort_keys(order: tuple[str, ...]) -> list[tuple[str, str]]:
+    """A table's order as pyarrow wants it."""
+    return [
+        (key.lstrip("-"), "descending" if key.startswith("-") else "ascending") for key in order
+    ]

@@ -1,0 +1,100 @@
+"""A run of an application: the arguments an operator gives and an application takes.
+
+Both sides use this one class, so neither can drift from the contract in docs/reference.
+"""
+
+import argparse
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import millpond
+from millpond.errors import MillpondError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt of one generation to compute a date.
+
+    A generation is one intended computation of (DAG, run, task): a retry keeps it, a clear or a
+    backfill makes a new one. `attempt` numbers the submissions within a generation.
+    """
+
+    ds: date
+    generation: str
+    attempt: int
+    run_id: str
+    root: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        # It becomes part of a file name and of a YARN tag, which is lower case.
+        if not re.fullmatch(r"[a-z0-9-]{1,60}", self.generation):
+            raise MillpondError(
+                f"generation {self.generation!r} is not 1 to 60 lower-case letters, digits, hyphens"
+            )
+
+    @property
+    def name(self) -> str:
+        """The attempt's name in a claim."""
+        return f"{self.generation}-{self.attempt}"
+
+    def arguments(self) -> list[str]:
+        """The run as command-line arguments."""
+        pairs = [part for key, value in self.settings for part in ("--set", f"{key}={value}")]
+        return [
+            *(
+                "--ds",
+                str(self.ds),
+                "--generation",
+                self.generation,
+                "--attempt",
+                str(self.attempt),
+            ),
+            *("--run-id", self.run_id, "--root", self.root, *pairs),
+        ]
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> "Run":
+        """The run that `arguments` describe; a wrong one ends the process with a usage message."""
+        parser = argparse.ArgumentParser(allow_abbrev=False)
+        parser.add_argument("--ds", type=date.fromisoformat, required=True)
+        parser.add_argument("--generation", required=True)
+        parser.add_argument("--attempt", type=int, required=True)
+        parser.add_argument("--run-id", required=True)
+        parser.add_argument("--root", required=True)
+        parser.add_argument("--set", dest="settings", type=_pair, action="append", default=[])
+        values = parser.parse_args(arguments)
+        return cls(
+            values.ds,
+            values.generation,
+            values.attempt,
+            values.run_id,
+            values.root,
+            tuple(values.settings),
+        )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not key=value")
+    return key, value
+
+
+def code_version(application: Path) -> str:
+    """The library's version and a hash of all code that shapes a result.
+
+    Equal for equal code, committed or not: it hashes the application's file and the library's
+    modules that an application can import, by name and content.
+    """
+    package = Path(millpond.__file__).parent
+    shaping = [package / "catalog", package / "lake", package / "spark"]
+    modules = sorted(file for folder in shaping for file in folder.rglob("*.py"))
+    digest = hashlib.sha256()
+    for file in (application, *modules):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"{millpond.__version__}+{digest.hexdigest()[:12]}"

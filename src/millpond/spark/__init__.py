@@ -1,0 +1,1 @@
+"""Spark: the only library code that imports pyspark."""

@@ -1,0 +1,238 @@
+"""A job: what an application reads, and how its result becomes the table's rows of a date.
+
+An application is `execute(main, TABLE)`. Its process ends with 0 when it published (or refused to,
+by rule), 10 on bad input, 11 on a failed check, 12 when a newer attempt has taken over; anything
+else is a fault. Whatever the failure, its cause is left beside the receipts for the operator that
+waits.
+"""
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from millpond.catalog.datasets import dataset
+from millpond.catalog.tables import Table
+from millpond.errors import BadInputError, MillpondError, SupersededError
+from millpond.lake.exports import write_export
+from millpond.lake.hdfs import Hdfs
+from millpond.lake.receipts import Receipt, Receipts, Source
+from millpond.lake.tables import StoredTable
+from millpond.run import Run, code_version
+from millpond.spark.checks import conform_schema, measure, stop_on_errors
+
+log = logging.getLogger(__name__)
+
+FAULT = 1  # the exit code of trouble that another attempt may not meet
+
+
+class Job:
+    """One attempt to publish `table`, and tables that go with it, for the run's date."""
+
+    def __init__(self, spark: SparkSession, run: Run, table: Table, started: float) -> None:
+        self.spark = spark
+        self.run = run
+        self.table = table
+        self.hdfs_url = _default_filesystem(spark)
+        self.hdfs = Hdfs(self.hdfs_url)
+        self._inputs: list[Source] = []
+        self._rows_in = 0
+        self._with_tables: dict[str, int] = {}
+        self._seconds = {"session": time.monotonic() - started}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the time spent inside as that phase's seconds in the receipt."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - started
+
+    def read_clean(self, name: str) -> DataFrame:
+        """The clean rows of a dataset for the run's date, without `ds`, at the current version.
+
+        Raises:
+            BadInputError: The date has never been conformed.
+        """
+        stored = self._stored(dataset(name).clean)
+        with self.phase("open"):
+            opened = stored.open()
+            number = opened.transaction_version(f"{stored.table.name}/{self.run.ds}")
+        if not number:
+            raise BadInputError(
+                f"{stored.table.name} has no {self.run.ds}; run conform.{name} for that date first"
+            )
+        receipt = self.receipts(stored.table).read(number)
+        self.add_input(
+            Source(path=f"{self.run.root}/{stored.table.path}", version=opened.version()),
+            rows=receipt.rows["out"] if receipt else 0,
+        )
+        rows = (
+            self.spark.read.format("delta").option("versionAsOf", opened.version()).load(stored.url)
+        )
+        return rows.where(rows[stored.table.partition.name] == str(self.run.ds)).drop(
+            stored.table.partition.name
+        )
+
+    def add_input(self, source: Source, rows: int) -> None:
+        """Record something that was read, and how many rows came of it."""
+        self._inputs.append(source)
+        self._rows_in += rows
+
+    def publish(self, table: Table, rows: DataFrame, **counts: int) -> Receipt:
+        """Check the rows and make them the table's rows of the run's date, in one commit.
+
+        A reader sees the old rows or the new ones, whole; other dates are not touched. `counts` go
+        into the receipt's `rows`.
+
+        Raises:
+            CheckFailedError: Nothing was published.
+            SupersededError: A newer attempt owns the date; nothing was published.
+        """
+        with self.phase("compute"):
+            kept = conform_schema(table, rows).persist()
+            rows_out, checks = measure(table, kept)
+        stop_on_errors(table, checks)
+        stored, receipts = self._stored(table), self.receipts(table)
+        receipt = self._write_receipt(
+            receipts,
+            stored,
+            lambda number: Receipt(
+                table=table.name,
+                ds=str(self.run.ds),
+                number=number,
+                outcome="published",
+                run_id=self.run.run_id,
+                generation=self.run.generation,
+                attempt=str(self.run.attempt),
+                application_id=self.spark.sparkContext.applicationId,
+                inputs=tuple(self._inputs),
+                rows={"in": self._rows_in, **counts, "out": rows_out},
+                checks=checks,
+                code_version=code_version(Path(sys.argv[0])),
+                seconds={name: round(value, 3) for name, value in self._seconds.items()},
+                with_tables=dict(self._with_tables),
+                written_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            ),
+        )
+        self._commit(stored, kept, receipt)
+        kept.unpersist()
+        # Delta leaves the version of the session's last commit here.
+        version = int(self.spark.conf.get("spark.databricks.delta.lastCommitVersionInSession") or 0)
+        self._with_tables[table.name] = version
+        if table.export:
+            write_export(self.hdfs, self.run.root, stored, self.run.ds, version)
+        log.info(
+            "published %s %s as number %d: %d rows",
+            table.name,
+            self.run.ds,
+            receipt.number,
+            rows_out,
+        )
+        return receipt
+
+    def _write_receipt(
+        self, receipts: Receipts, stored: StoredTable, fill: Callable[[int], Receipt]
+    ) -> Receipt:
+        number = stored.number(self.run.ds) + 1
+        while not receipts.create(receipt := fill(number)):
+            number += 1
+        return receipt
+
+    def _commit(self, stored: StoredTable, rows: DataFrame, receipt: Receipt) -> None:
+        self._stop_if_superseded()
+        partition, ds = stored.table.partition, self.run.ds
+        (
+            rows.selectExpr("*", f"DATE '{ds}' AS {partition.name}")
+            .write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", f"{partition.name} = '{ds}'")
+            .option("txnAppId", f"{stored.table.name}/{ds}")
+            .option("txnVersion", receipt.number)
+            .option("userMetadata", receipt.sha256())
+            .save(stored.url)
+        )
+        # Delta skips a write whose number is not above the last one, and calls that success.
+        if (current := stored.number(ds)) != receipt.number:
+            raise SupersededError(
+                f"number {receipt.number} of {stored.table.name} {ds} came after number {current} "
+                "of another attempt; that one's rows stay"
+            )
+
+    def _stop_if_superseded(self) -> None:
+        claimant = self.receipts(self.table).claimant()
+        if claimant != self.run.name:
+            raise SupersededError(
+                f"attempt {self.run.name} may not publish {self.table.name} {self.run.ds}: "
+                f"it is claimed by {claimant or 'nobody'}"
+            )
+
+    def _stored(self, table: Table) -> StoredTable:
+        return StoredTable(table, self.hdfs_url, self.run.root)
+
+    def receipts(self, table: Table) -> Receipts:
+        """The receipts of a table for the run's date."""
+        return Receipts(self.hdfs, self.run.root, table.name, self.run.ds)
+
+
+def execute(table: Table, main: Callable[[Job], None], arguments: Sequence[str]) -> NoReturn:
+    """Run an application's `main` and end the process as its contract says."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    started = time.monotonic()
+    run = Run.parse(arguments)
+    # A date or an hour has one meaning on every cluster.
+    spark = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    job = Job(spark, run, table, started)
+    sys.exit(_outcome(job, main))
+
+
+def _outcome(job: Job, main: Callable[[Job], None]) -> int:
+    try:
+        main(job)
+    except MillpondError as error:
+        log.error("%s", error)  # noqa: TRY400  a sentence for a person needs no traceback
+        _report(job, str(error), error.exit_code)
+        return error.exit_code
+    except (Py4JJavaError, PySparkException) as error:
+        log.exception("the application failed")
+        _report(job, first_cause(error), FAULT)
+        return FAULT
+    return 0
+
+
+def _report(job: Job, cause: str, exit_code: int) -> None:
+    report = {
+        "cause": cause,
+        "exit_code": exit_code,
+        "application_id": job.spark.sparkContext.applicationId,
+        "run_id": job.run.run_id,
+    }
+    try:
+        job.receipts(job.table).report_failure(job.run.generation, str(job.run.attempt), report)
+    except MillpondError as error:  # HDFS may be the very cause; the log has it all the same
+        log.error("could not leave the cause beside the receipts: %s", error)  # noqa: TRY400
+
+
+def first_cause(error: Exception) -> str:
+    """The first line of the innermost cause: for a person, the stack above it is noise."""
+    causes = re.findall(r"^Caused by: (.+)$", str(error), flags=re.MULTILINE)
+    lines = causes[-1:] or str(error).strip().splitlines() or [repr(error)]
+    return lines[-1 if causes else 0]
+
+
+def _default_filesystem(spark: SparkSession) -> str:
+    """The URL of the HDFS this cluster works on: its configuration's fs.defaultFS."""
+    context = spark.sparkContext
+    assert context._jsc is not None  # noqa: SLF001  PySpark has no public way to Hadoop's configuration
+    url: str = context._jsc.hadoopConfiguration().get("fs.defaultFS")  # noqa: SLF001
+    return url.rstrip("/")
