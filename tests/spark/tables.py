@@ -1,4 +1,5 @@
-"""Tables written as text: a header, a rule, one line per row, so that a case reads as what it is."""
+"""Tables written as text: a header, a rule, one line per row, so that a case reads as what it
+is."""
 
 from typing import Any
 
@@ -8,7 +9,8 @@ NULL = "-"
 
 
 def frame(spark: SparkSession, schema: str, text: str) -> DataFrame:
-    """A DataFrame of that SQL schema; cells are cast from their text, `-` is null, `#` ends a line."""
+    """A DataFrame of that SQL schema; cells are cast from their text, `-` is null, `#` ends a
+    line."""
     rows = [[None if cell == NULL else cell for cell in cells] for cells in _cells(text)]
     names = [part.split()[0] for part in schema.split(",")]
     as_text = spark.createDataFrame(rows, ", ".join(f"{name} string" for name in names))

@@ -1,6 +1,7 @@
 """Small files on HDFS: read, created once, or replaced whole."""
 
 import json
+import re
 import uuid
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,12 +11,24 @@ from hdfs_native import Client, WriteOptions
 from millpond.errors import MillpondError
 
 
+# hdfs-native has no class of its own: what the NameNode refuses comes as RuntimeError.
+TROUBLE = (OSError, RuntimeError)
+
+# By default a NameNode that is not there is tried for 172 s (measured); whoever waits at a prompt wants
+# to know at once, and a task has retries of its own. A failover to a standby takes two attempts.
+QUICK_REFUSAL = {
+    "dfs.client.failover.max.attempts": "3",
+    "dfs.client.failover.sleep.base.millis": "300",
+    "dfs.client.failover.sleep.max.millis": "1000",
+}
+
+
 class Hdfs:
     """An HDFS by its URL (`hdfs://host:port`, or a nameservice of HADOOP_CONF_DIR)."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = Client(url)
+        self._client = Client(url, QUICK_REFUSAL)
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None if there is no such file."""
@@ -24,7 +37,7 @@ class Hdfs:
                 return bytes(file.read())
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except TROUBLE as error:
             raise self._trouble("read", path, error) from error
 
     def read_json(self, path: str) -> Any:
@@ -42,7 +55,7 @@ class Hdfs:
                 file.write(content)
         except FileExistsError:
             return False
-        except OSError as error:
+        except TROUBLE as error:
             raise self._trouble("create", path, error) from error
         return True
 
@@ -53,7 +66,7 @@ class Hdfs:
         self.create(temporary, content)
         try:
             self._client.rename(temporary, path, overwrite=True)
-        except OSError as error:
+        except TROUBLE as error:
             raise self._trouble("replace", path, error) from error
 
     def names(self, folder: str) -> list[str]:
@@ -62,13 +75,19 @@ class Hdfs:
             entries = list(self._client.list_status(folder))
         except FileNotFoundError:
             return []
-        except OSError as error:
+        except TROUBLE as error:
             raise self._trouble("list", folder, error) from error
         return sorted(PurePosixPath(entry.path).name for entry in entries)
 
-    def _trouble(self, verb: str, path: str, error: OSError) -> MillpondError:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    def _trouble(self, verb: str, path: str, error: Exception) -> MillpondError:
         return MillpondError(
-            f"could not {verb} {path} on {self.url}: {first_line}; "
+            f"could not {verb} {path} on {self.url}: {_first_line(error)}; "
             "`millpond doctor` says whether the NameNode and the DataNode are well"
         )
+
+
+def _first_line(error: Exception) -> str:
+    """What the NameNode said: the class and the first line, without Java's stack."""
+    if said := re.search(r'RPCError\("(?:\w+[.$])*(\w+)", "(.*?)(?:\\n|"\)?$)', str(error)):
+        return f"{said[1]}: {said[2]}"
+    return str(error).splitlines()[0]

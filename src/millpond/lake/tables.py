@@ -30,7 +30,7 @@ ARROW_TYPES = {
     "string": pa.string(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"),
-    "array<string>": pa.list_(pa.string()),
+    "array<string>": pa.list_(pa.field("element", pa.string())),  # Parquet's name for an item
 }
 
 

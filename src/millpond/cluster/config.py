@@ -1,0 +1,457 @@
+"""The configuration of every part: one function per file that returns its text.
+
+Everything listens on 127.0.0.1, at a port of the platform's block. A value without a reason beside
+it is an address, a path or a name.
+"""
+
+import base64
+import getpass
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import psutil
+
+from millpond.catalog.settings import PROJECT_DIR, Settings
+from millpond.cluster import jars
+from millpond.cluster.java import java_home
+
+LOOPBACK = "127.0.0.1"
+# Small applications on one machine: a gigabyte each for driver and executor is enough, and two
+# applications at once fit beside the daemons. YARN adds 384 MB to each container for what the JVM
+# needs beside its heap, and Python lives there too.
+SPARK_MEMORY_MB = 1024
+SPARK_OVERHEAD_MB = 384
+# Applications at once, in Airflow's pool and so on YARN: two saturate a small machine.
+CONCURRENT_APPLICATIONS = 2
+# The first compiler alone: a short application ends before the second one pays for itself. The
+# serial collector: no threads that fight for two cores.
+SHORT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What Airflow's parts share and nobody else may know."""
+
+    fernet_key: str
+    jwt_secret: str
+    api_secret_key: str
+
+    @classmethod
+    def generate(cls) -> "Secrets":
+        """New random ones; the JWT secret is as long as its algorithm's hash, or Airflow warns."""
+        return cls(
+            fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            jwt_secret=secrets.token_urlsafe(64),
+            api_secret_key=secrets.token_urlsafe(32),
+        )
+
+
+def hadoop_conf_dir(settings: Settings) -> Path:
+    """HADOOP_CONF_DIR."""
+    return settings.home / "conf" / "hadoop"
+
+
+def spark_conf_dir(settings: Settings) -> Path:
+    """SPARK_CONF_DIR."""
+    return settings.home / "conf" / "spark"
+
+
+def airflow_home(settings: Settings) -> Path:
+    """AIRFLOW_HOME."""
+    return settings.home / "airflow"
+
+
+def postgres_socket_dir(settings: Settings) -> Path:
+    """The folder of PostgreSQL's socket; whoever may enter it may log in."""
+    return settings.home / "postgres-socket"
+
+
+def yarn_local_dir(settings: Settings) -> Path:
+    """Where YARN's containers work."""
+    return settings.home / "yarn" / "local"
+
+
+def spark_home() -> Path:
+    """The Spark inside pyspark, found without importing it."""
+    spec = find_spec("pyspark")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def venv_bin() -> Path:
+    """Where the programs of this Python environment are."""
+    return Path(sys.prefix) / "bin"
+
+
+def local_hdfs_url(settings: Settings) -> str:
+    """The platform's own NameNode, whatever MILLPOND_HDFS_URL says."""
+    return f"hdfs://{_at(settings, 'namenode-rpc')}"
+
+
+def yarn_memory_mb() -> int:
+    """What containers may use together: half the machine, and never more than 10 GB of it."""
+    return min(10 * 1024, psutil.virtual_memory().total // 2**20 // 2)
+
+
+def core_site(settings: Settings) -> str:
+    """Hadoop's core-site.xml."""
+    return _site(
+        {
+            "fs.defaultFS": local_hdfs_url(settings),
+            "hadoop.tmp.dir": str(settings.home / "hadoop-tmp"),
+            # Who the NameNode's pages browse as; its default may read nothing.
+            "hadoop.http.staticuser.user": getpass.getuser(),
+        }
+    )
+
+
+def hdfs_site(settings: Settings) -> str:
+    """Hadoop's hdfs-site.xml."""
+    return _site(
+        {
+            "dfs.namenode.name.dir": (settings.home / "hdfs" / "name").as_uri(),
+            "dfs.datanode.data.dir": (settings.home / "hdfs" / "data").as_uri(),
+            "dfs.namenode.rpc-address": _at(settings, "namenode-rpc"),
+            "dfs.namenode.rpc-bind-host": LOOPBACK,
+            "dfs.namenode.http-address": _at(settings, "namenode-http"),
+            "dfs.namenode.http-bind-host": LOOPBACK,
+            "dfs.datanode.address": _at(settings, "datanode"),
+            "dfs.datanode.http.address": _at(settings, "datanode-http"),
+            "dfs.datanode.ipc.address": _at(settings, "datanode-ipc"),
+            # WebHDFS redirects writers to this name.
+            "dfs.datanode.hostname": LOOPBACK,
+            # There is one DataNode.
+            "dfs.replication": "1",
+            # No other DataNode will come: leave safe mode as soon as this one has reported.
+            "dfs.namenode.safemode.min.datanodes": "1",
+            "dfs.namenode.safemode.extension": "0",
+            # Removes what a restart would otherwise wait for: 127.0.0.1 may have no reverse name.
+            "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+        }
+    )
+
+
+def yarn_site(settings: Settings, memory_mb: int) -> str:
+    """Hadoop's yarn-site.xml."""
+    return _site(
+        {
+            "yarn.resourcemanager.hostname": LOOPBACK,
+            "yarn.resourcemanager.bind-host": LOOPBACK,
+            "yarn.resourcemanager.address": _at(settings, "yarn-client"),
+            "yarn.resourcemanager.scheduler.address": _at(settings, "yarn-scheduler"),
+            "yarn.resourcemanager.resource-tracker.address": _at(settings, "yarn-tracker"),
+            "yarn.resourcemanager.admin.address": _at(settings, "yarn-admin"),
+            "yarn.resourcemanager.webapp.address": _at(settings, "yarn-http"),
+            "yarn.nodemanager.hostname": LOOPBACK,
+            "yarn.nodemanager.bind-host": LOOPBACK,
+            "yarn.nodemanager.address": _at(settings, "nodemanager"),
+            "yarn.nodemanager.localizer.address": _at(settings, "nodemanager-localizer"),
+            "yarn.nodemanager.webapp.address": _at(settings, "nodemanager-http"),
+            "yarn.nodemanager.local-dirs": str(yarn_local_dir(settings)),
+            "yarn.nodemanager.log-dirs": str(settings.home / "yarn" / "logs"),
+            "yarn.nodemanager.resource.memory-mb": str(memory_mb),
+            # More than there are cores: small applications mostly wait for one another.
+            "yarn.nodemanager.resource.cpu-vcores": "8",
+            # The step in which memory is given; the default of 1 GB would round 1.4 GB up to 2.
+            "yarn.scheduler.minimum-allocation-mb": "128",
+            "yarn.scheduler.maximum-allocation-mb": str(memory_mb),
+            # A JVM reserves much more address space than it uses.
+            "yarn.nodemanager.vmem-check-enabled": "false",
+            # A node at 90 % of a big disk, the default limit, still has room for small data.
+            "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.5",
+            "yarn.log-aggregation-enable": "true",
+            "yarn.nodemanager.remote-app-log-dir": "/yarn-logs",
+            # A killed Spark driver gets time to end its Python child.
+            "yarn.nodemanager.sleep-delay-before-sigkill.ms": "5000",
+            # Containers are handed out at heartbeats; the default of 1 s is felt at each of them.
+            "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "250",
+            # A second driver of one attempt would publish beside the operator's retry.
+            "yarn.resourcemanager.am.max-attempts": "1",
+            # A restarted ResourceManager remembers what ran, and operators find their application.
+            "yarn.resourcemanager.recovery.enabled": "true",
+            "yarn.resourcemanager.store.class": (
+                "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore"
+            ),
+            "yarn.resourcemanager.fs.state-store.uri": (settings.home / "yarn" / "state").as_uri(),
+            # Without Kerberos anybody could submit over HTTP as anybody.
+            "yarn.webapp.enable-rest-app-submissions": "false",
+            # Containers carry the platform's mark too, so that `down` finds orphaned ones.
+            "yarn.nodemanager.admin-env": (
+                "MALLOC_ARENA_MAX=$MALLOC_ARENA_MAX,"
+                f"MILLPOND_PART=nodemanager:container,MILLPOND_PART_HOME={settings.home}"
+            ),
+        }
+    )
+
+
+def capacity_scheduler() -> str:
+    """YARN's capacity-scheduler.xml, which its jars do not bring."""
+    queue = "yarn.scheduler.capacity.root"
+    return _site(
+        {
+            f"{queue}.queues": "default",
+            f"{queue}.default.capacity": "100",
+            # On one node the default of 10 % has no room for a single driver.
+            "yarn.scheduler.capacity.maximum-am-resource-percent": "1.0",
+            # There is no second node to wait for.
+            "yarn.scheduler.capacity.node-locality-delay": "-1",
+            # Hands containers out between heartbeats as well.
+            "yarn.scheduler.capacity.schedule-asynchronously.enable": "true",
+        }
+    )
+
+
+def hadoop_log4j() -> str:
+    """Hadoop's log4j.properties: everything to standard output, which is the part's log file."""
+    return """\
+log4j.rootLogger=INFO,stdout
+log4j.appender.stdout=org.apache.log4j.ConsoleAppender
+log4j.appender.stdout.layout=org.apache.log4j.PatternLayout
+log4j.appender.stdout.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
+"""
+
+
+def spark_defaults(settings: Settings) -> str:
+    """Spark's spark-defaults.conf: its applications run on YARN and write Delta tables on HDFS."""
+    extras = f"{jars.SPARK_EXTRAS.folder}/*"
+    history = f"{local_hdfs_url(settings)}/spark-history"
+    python = str(venv_bin() / "python")
+    values = {
+        # Jars that every container reads from this disk; otherwise each submission uploads 462 MB.
+        "spark.yarn.jars": f"local:{spark_home()}/jars/*,local:{extras}",
+        "spark.driver.extraClassPath": extras,
+        "spark.pyspark.python": python,
+        "spark.yarn.appMasterEnv.SPARK_LOCAL_IP": LOOPBACK,
+        "spark.executorEnv.SPARK_LOCAL_IP": LOOPBACK,
+        # A second attempt would publish beside the operator's retry.
+        "spark.yarn.maxAppAttempts": "1",
+        # How often the driver asks for its executors: default 3 s, felt in an application of 15 s.
+        "spark.yarn.scheduler.heartbeat.interval-ms": "500",
+        "spark.yarn.scheduler.initial-allocation.interval": "100ms",
+        "spark.driver.memory": f"{SPARK_MEMORY_MB}m",
+        "spark.executor.memory": f"{SPARK_MEMORY_MB}m",
+        "spark.driver.memoryOverhead": f"{SPARK_OVERHEAD_MB}m",
+        "spark.executor.memoryOverhead": f"{SPARK_OVERHEAD_MB}m",
+        "spark.executor.instances": "1",
+        "spark.executor.cores": "1",
+        "spark.driver.extraJavaOptions": SHORT_JVM,
+        "spark.executor.extraJavaOptions": SHORT_JVM,
+        # One per core; the default of 200 is for hundreds of gigabytes.
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Logs of small tables: 50 tasks to read one, the default, took a third of an application.
+        "spark.databricks.delta.snapshotPartitions": "1",
+        # Statistics skip files; a date of a mart is one file.
+        "spark.databricks.delta.stats.collect": "false",
+        # VACUUM took 40 to 77 s with the default of 10,000, 3 to 6 s with 2.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+        # A closing file asks again after 10 ms, not 400 ms, whether its block has arrived.
+        "spark.hadoop.dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",
+        # A write that meets a restarting NameNode waits for it: 10 tries, 2 s apart.
+        "spark.hadoop.dfs.client.retry.policy.enabled": "true",
+        "spark.hadoop.dfs.client.retry.policy.spec": "2000,10",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": history,
+        "spark.history.fs.logDirectory": history,
+        "spark.history.ui.port": str(settings.port("spark-history")),
+        "spark.yarn.historyServer.address": _at(settings, "spark-history"),
+    }
+    return "".join(f"{key} {value}\n" for key, value in values.items())
+
+
+def airflow_cfg(settings: Settings, secrets_: Secrets) -> str:
+    """Airflow's airflow.cfg."""
+    home = airflow_home(settings)
+    url = f"http://{_at(settings, 'airflow')}"
+    return _ini(
+        {
+            "core": {
+                "dags_folder": str(PROJECT_DIR / "dags"),
+                "plugins_folder": str(PROJECT_DIR / "plugins"),
+                "load_examples": "False",
+                "executor": "LocalExecutor",
+                # One process each, idle or not.
+                "parallelism": "8",
+                "dags_are_paused_at_creation": "True",
+                "auth_manager": (
+                    "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+                ),
+                "simple_auth_manager_users": f"{settings.airflow_user}:admin",
+                "simple_auth_manager_passwords_file": str(passwords_file(settings)),
+                "execution_api_server_url": f"{url}/execution/",
+                "fernet_key": secrets_.fernet_key,
+            },
+            "database": {
+                "sql_alchemy_conn": (
+                    f"postgresql+psycopg2://airflow@/airflow?host={quote(str(postgres_socket_dir(settings)))}"
+                ),
+                # No asynchronous driver is installed; the one endpoint that wants it is not used.
+                "sql_alchemy_conn_async": "",
+            },
+            "api": {
+                "host": LOOPBACK,
+                "port": str(settings.port("airflow")),
+                "base_url": url,
+                "secret_key": secrets_.api_secret_key,
+            },
+            "api_auth": {"jwt_secret": secrets_.jwt_secret},
+            "dag_processor": {
+                # A new DAG file is seen after half a minute, not five.
+                "refresh_interval": "30",
+                # A handful of files; a second parser would only take a core from Spark.
+                "parsing_processes": "1",
+                # Parsing costs a core for seconds; a changed file is parsed at once all the same.
+                "min_file_process_interval": "60",
+            },
+            "logging": {
+                "base_log_folder": str(home / "logs"),
+                "dag_processor_child_process_log_directory": str(home / "logs" / "dag_processor"),
+                # The parts' own output goes to files.
+                "colored_console_log": "False",
+                # A line per request says nothing that a failed one does not say better.
+                "uvicorn_logging_level": "WARNING",
+            },
+            "usage_data_collection": {"enabled": "False"},
+        }
+    )
+
+
+def passwords_file(settings: Settings) -> Path:
+    """Airflow's users and passwords, as JSON."""
+    return airflow_home(settings) / "passwords.json"
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The MILLPOND_* variables that give these settings back."""
+    return {f"MILLPOND_{f.name.upper()}": str(getattr(settings, f.name)) for f in fields(settings)}
+
+
+def hadoop_environment(settings: Settings) -> dict[str, str]:
+    """What a Hadoop daemon or command needs."""
+    home = java_home()
+    programs = (str(venv_bin()), str(home / "bin"), os.environ.get("PATH", ""))
+    return {
+        "JAVA_HOME": str(home),
+        "PATH": os.pathsep.join(programs),
+        "HADOOP_CONF_DIR": str(hadoop_conf_dir(settings)),
+    }
+
+
+def spark_environment(settings: Settings) -> dict[str, str]:
+    """What `spark-submit` needs, beside the caller's own environment."""
+    library = spark_home() / "python" / "lib"
+    (py4j,) = library.glob("py4j-*-src.zip")
+    return {
+        **hadoop_environment(settings),
+        **settings_environment(settings),
+        "SPARK_HOME": str(spark_home()),
+        "SPARK_CONF_DIR": str(spark_conf_dir(settings)),
+        # Or Spark listens on the machine's first public interface.
+        "SPARK_LOCAL_IP": LOOPBACK,
+        "PYSPARK_PYTHON": str(venv_bin() / "python"),
+        # Containers read PySpark from this disk, as they do the jars.
+        "PYSPARK_ARCHIVES_PATH": f"local:{library / 'pyspark.zip'},local:{py4j}",
+    }
+
+
+def airflow_environment(settings: Settings) -> dict[str, str]:
+    """What Airflow's parts and commands need, beside the caller's own environment."""
+    yarn = {
+        "deploy-mode": "cluster",
+        "queue": "default",
+        "yarn_resourcemanager_webapp_address": f"http://{_at(settings, 'yarn-http')}",
+    }
+    webhdfs = {
+        "conn_type": "webhdfs",
+        "host": LOOPBACK,
+        "port": settings.port("namenode-http"),
+        "login": getpass.getuser(),
+    }
+    return {
+        **spark_environment(settings),
+        "AIRFLOW_HOME": str(airflow_home(settings)),
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(
+            {"conn_type": "spark", "host": "yarn", "extra": yarn}
+        ),
+        "AIRFLOW_CONN_WEBHDFS_DEFAULT": json.dumps(webhdfs),
+        # A company's proxy has no way to this machine's own addresses.
+        "NO_PROXY": ",".join(filter(None, (os.environ.get("NO_PROXY"), LOOPBACK, "localhost"))),
+        # Airflow renames its processes; this keeps their environment readable, and with it the
+        # mark by which the platform knows them.
+        "SPT_NOENV": "1",
+    }
+
+
+def write_all(settings: Settings) -> None:
+    """Write every file, with the secrets it had before if there are any."""
+    hadoop, spark, airflow = (
+        hadoop_conf_dir(settings),
+        spark_conf_dir(settings),
+        airflow_home(settings),
+    )
+    for folder in (hadoop, spark, airflow):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_private(hadoop / "core-site.xml", core_site(settings))
+    write_private(hadoop / "hdfs-site.xml", hdfs_site(settings))
+    write_private(hadoop / "yarn-site.xml", yarn_site(settings, yarn_memory_mb()))
+    write_private(hadoop / "capacity-scheduler.xml", capacity_scheduler())
+    write_private(hadoop / "log4j.properties", hadoop_log4j())
+    write_private(spark / "spark-defaults.conf", spark_defaults(settings))
+    write_private(airflow / "airflow.cfg", airflow_cfg(settings, _kept_secrets(settings)))
+    _keep_password(settings)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replace a file, readable by its owner alone; a kill midway leaves the old one."""
+    new = file.with_name(f".{file.name}.new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.rename(file)
+
+
+def _kept_secrets(settings: Settings) -> Secrets:
+    file = airflow_home(settings) / "secrets.json"
+    if not file.exists():
+        generated = Secrets.generate()
+        write_private(file, json.dumps({f.name: getattr(generated, f.name) for f in fields(Secrets)}))
+    return Secrets(**json.loads(file.read_text()))
+
+
+def _keep_password(settings: Settings) -> None:
+    file = passwords_file(settings)
+    passwords = json.loads(file.read_text()) if file.exists() else {}
+    if settings.airflow_user not in passwords:
+        passwords[settings.airflow_user] = secrets.token_urlsafe(12)
+        write_private(file, json.dumps(passwords))
+
+
+def _at(settings: Settings, listener: str) -> str:
+    return f"{LOOPBACK}:{settings.port(listener)}"
+
+
+def _site(properties: Mapping[str, str]) -> str:
+    rows = (
+        f"  <property><name>{name}</name><value>{escape(value)}</value></property>\n"
+        for name, value in properties.items()
+    )
+    return f'<?xml version="1.0"?>\n<configuration>\n{"".join(rows)}</configuration>\n'
+
+
+def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+    lines = []
+    for section, options in sections.items():
+        # A single % would start an interpolation.
+        rows = (f"{key} = {value.replace('%', '%%')}\n" for key, value in options.items())
+        lines.append(f"[{section}]\n{''.join(rows)}\n")
+    return "".join(lines)

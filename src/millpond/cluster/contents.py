@@ -1,0 +1,67 @@
+"""What a fresh platform holds: folders and empty tables on HDFS, and Airflow's pool."""
+
+import getpass
+import json
+
+import requests
+from hdfs_native import Client
+
+from millpond.catalog.settings import Settings
+from millpond.catalog.zones import ZONES
+from millpond.cluster.config import (
+    CONCURRENT_APPLICATIONS,
+    LOOPBACK,
+    local_hdfs_url,
+    passwords_file,
+)
+from millpond.errors import MillpondError
+
+REQUEST_SECONDS = 30
+# Anybody may add to these, and remove only what is theirs.
+SHARED = ("/tmp", "/yarn-logs")  # noqa: S108  folders on HDFS
+
+
+def create_folders(settings: Settings) -> None:
+    """Create the folders that parts and applications expect."""
+    client = Client(local_hdfs_url(settings))
+    zones = (f"{settings.root}/{zone}" for zone in ZONES)
+    for folder in (*zones, "/spark-history", f"/user/{getpass.getuser()}", *SHARED):
+        client.mkdirs(folder, create_parent=True)
+    for folder in SHARED:
+        client.set_permission(folder, 0o1777)
+
+
+def create_tables(settings: Settings) -> None:
+    """Create the tables of the catalogue that do not exist."""
+    # Loading Delta Lake costs half a second, which `status` and `down` need not pay.
+    from millpond.lake.tables import create_missing
+
+    create_missing(settings)
+
+
+def create_pool(settings: Settings) -> None:
+    """Create the pool `yarn`, which bounds the applications at once; one that exists stays."""
+    url = f"http://{LOOPBACK}:{settings.port('airflow')}"
+    password = json.loads(passwords_file(settings).read_text())[settings.airflow_user]
+    pool = {
+        "name": "yarn",
+        "slots": CONCURRENT_APPLICATIONS,
+        "description": "Spark applications at once",
+        "include_deferred": False,
+    }
+    with requests.Session() as session:
+        session.trust_env = False
+        login = session.post(
+            f"{url}/auth/token",
+            json={"username": settings.airflow_user, "password": password},
+            timeout=REQUEST_SECONDS,
+        )
+        login.raise_for_status()
+        answer = session.post(
+            f"{url}/api/v2/pools",
+            json=pool,
+            headers={"Authorization": f"Bearer {login.json()['access_token']}"},
+            timeout=REQUEST_SECONDS,
+        )
+    if answer.status_code not in (requests.codes.created, requests.codes.conflict):
+        raise MillpondError(f"Airflow did not create the pool yarn: {answer.text[:200]}")

@@ -1,0 +1,228 @@
+"""The parts of the platform: for each its command, what it listens on, and when it is healthy."""
+
+import shlex
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from millpond.catalog.settings import Settings
+from millpond.cluster import health, jars, postgres
+from millpond.cluster.config import (
+    LOOPBACK,
+    SHORT_JVM,
+    airflow_environment,
+    hadoop_conf_dir,
+    hadoop_environment,
+    spark_conf_dir,
+    spark_environment,
+    spark_home,
+    venv_bin,
+)
+from millpond.cluster.java import java_home
+
+HADOOP = "org.apache.hadoop"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A daemon.
+
+    `listeners` are keys of PORT_OFFSETS; `address` is where a person or a client finds it; `after`
+    names the steps of `up` that must be done before it starts.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    address: str
+    probe: health.Probe
+    log: Path
+    listeners: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+def parts(settings: Settings) -> tuple[Part, ...]:
+    """Every part, in an order in which each comes after those it needs."""
+    return (
+        _postgres(settings),
+        _namenode(settings),
+        _datanode(settings),
+        _resourcemanager(settings),
+        _nodemanager(settings),
+        _spark_history(settings),
+        *_airflow_parts(settings),
+    )
+
+
+def hadoop_class(settings: Settings, name: str, *options: str) -> tuple[str, ...]:
+    """The command that runs one of Hadoop's classes."""
+    class_path = f"{hadoop_conf_dir(settings)}:{jars.WEBAPPS_DIR}:{jars.HADOOP.folder}/*"
+    return (str(java_home() / "bin" / "java"), *options, "-cp", class_path, f"{HADOOP}.{name}")
+
+
+def format_command(settings: Settings) -> tuple[str, ...]:
+    """Makes the NameNode's folder; refuses if there is one."""
+    command = hadoop_class(settings, "hdfs.server.namenode.NameNode", *SHORT_JVM.split())
+    return (*command, "-format", "-nonInteractive", "-clusterId", "millpond")
+
+
+def leave_safe_mode_command(settings: Settings) -> tuple[str, ...]:
+    """Ends the NameNode's safe mode by hand."""
+    return (*hadoop_class(settings, "hdfs.tools.DFSAdmin"), "-safemode", "leave")
+
+
+def _postgres(settings: Settings) -> Part:
+    return Part(
+        name="postgres",
+        command=postgres.server_command(settings),
+        environment={},
+        address=f"{postgres.socket_file(settings)}",
+        probe=lambda _: postgres.why_not_answering(settings),
+        log=_log(settings, "postgres"),
+        after=("postgres-data",),
+        # Ends sessions rather than waiting for them.
+        stop_signal=signal.SIGINT,
+    )
+
+
+def _hadoop_part(
+    settings: Settings,
+    name: str,
+    *,
+    main: str,
+    heap: str,
+    probe: health.Probe,
+    address: str,
+    listeners: tuple[str, ...],
+    after: tuple[str, ...] = (),
+) -> Part:
+    return Part(
+        name=name,
+        command=hadoop_class(settings, main, heap, *SHORT_JVM.split()),
+        environment=hadoop_environment(settings),
+        address=address,
+        probe=probe,
+        log=_log(settings, name),
+        listeners=listeners,
+        after=after,
+    )
+
+
+def _namenode(settings: Settings) -> Part:
+    http = _http(settings, "namenode-http")
+    return _hadoop_part(
+        settings,
+        "namenode",
+        main="hdfs.server.namenode.NameNode",
+        heap="-Xmx384m",
+        probe=health.namenode(http, shlex.join(leave_safe_mode_command(settings))),
+        address=http,
+        listeners=("namenode-rpc", "namenode-http"),
+        after=("namenode-data",),
+    )
+
+
+def _datanode(settings: Settings) -> Part:
+    http = _http(settings, "datanode-http")
+    return _hadoop_part(
+        settings,
+        "datanode",
+        main="hdfs.server.datanode.DataNode",
+        heap="-Xmx256m",
+        probe=health.datanode(http),
+        address=http,
+        listeners=("datanode", "datanode-http", "datanode-ipc"),
+        after=("namenode-data",),
+    )
+
+
+def _resourcemanager(settings: Settings) -> Part:
+    http = _http(settings, "yarn-http")
+    return _hadoop_part(
+        settings,
+        "resourcemanager",
+        main="yarn.server.resourcemanager.ResourceManager",
+        heap="-Xmx512m",
+        probe=health.resourcemanager(http),
+        address=http,
+        listeners=("yarn-client", "yarn-scheduler", "yarn-tracker", "yarn-admin", "yarn-http"),
+    )
+
+
+def _nodemanager(settings: Settings) -> Part:
+    http = _http(settings, "nodemanager-http")
+    return _hadoop_part(
+        settings,
+        "nodemanager",
+        main="yarn.server.nodemanager.NodeManager",
+        heap="-Xmx384m",
+        probe=health.nodemanager(http, _http(settings, "yarn-http")),
+        address=http,
+        listeners=("nodemanager", "nodemanager-localizer", "nodemanager-http"),
+    )
+
+
+def _spark_history(settings: Settings) -> Part:
+    class_path = f"{spark_conf_dir(settings)}:{spark_home()}/jars/*:{hadoop_conf_dir(settings)}"
+    main = "org.apache.spark.deploy.history.HistoryServer"
+    java = str(java_home() / "bin" / "java")
+    http = _http(settings, "spark-history")
+    return Part(
+        name="spark-history",
+        command=(java, "-Xmx512m", *SHORT_JVM.split(), "-cp", class_path, main),
+        environment=spark_environment(settings),
+        address=http,
+        probe=health.answers(f"{http}/api/v1/version"),
+        log=_log(settings, "spark-history"),
+        listeners=("spark-history",),
+        after=("folders",),
+    )
+
+
+def _airflow_parts(settings: Settings) -> tuple[Part, ...]:
+    url = _http(settings, "airflow")
+    airflow = str(venv_bin() / "airflow")
+    part = partial(
+        Part, environment=airflow_environment(settings), address=url, after=("database",)
+    )
+    # Task logs are read from the disk: nothing needs the two log servers.
+    scheduler = (airflow, "scheduler", "--skip-serve-logs")
+    triggerer = (airflow, "triggerer", "--skip-serve-logs")
+    return (
+        part(
+            name="airflow-api-server",
+            command=(airflow, "api-server"),
+            probe=health.airflow_component(url, "metadatabase"),
+            log=_log(settings, "airflow-api-server"),
+            listeners=("airflow",),
+        ),
+        part(
+            name="airflow-scheduler",
+            command=scheduler,
+            probe=health.airflow_component(url, "scheduler"),
+            log=_log(settings, "airflow-scheduler"),
+        ),
+        part(
+            name="airflow-dag-processor",
+            command=(airflow, "dag-processor"),
+            probe=health.airflow_component(url, "dag_processor"),
+            log=_log(settings, "airflow-dag-processor"),
+        ),
+        part(
+            name="airflow-triggerer",
+            command=triggerer,
+            probe=health.airflow_component(url, "triggerer"),
+            log=_log(settings, "airflow-triggerer"),
+        ),
+    )
+
+
+def _http(settings: Settings, listener: str) -> str:
+    return f"http://{LOOPBACK}:{settings.port(listener)}"
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return settings.home / "logs" / f"{name}.log"

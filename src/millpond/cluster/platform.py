@@ -1,0 +1,202 @@
+"""Start, stop and look at the local platform."""
+
+import fcntl
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from millpond.catalog.settings import Settings
+from millpond.cluster import config, contents, jars, ports, postgres, processes
+from millpond.cluster.config import hadoop_environment
+from millpond.cluster.daemons import Part, format_command, parts
+from millpond.cluster.health import why_unhealthy
+from millpond.cluster.java import require_java
+from millpond.errors import MillpondError
+
+Report = Callable[[str], None]
+
+# From start to healthy; ten parts that start together on two cores need about a third of it.
+HEALTHY_SECONDS = 180
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class PartState:
+    """How a part is; `why` says what is wrong with one that is not running well."""
+
+    name: str
+    state: Literal["running", "unhealthy", "stopped"]
+    pid: int | None
+    address: str
+    log: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something `up` brings about; doing it twice is doing it once."""
+
+    name: str
+    after: tuple[str, ...]
+    action: Callable[[], None]
+
+
+def up(settings: Settings, report: Report) -> None:
+    """Have every part running and healthy; what already is, stays as it is.
+
+    Raises:
+        MillpondError: Something is missing, in the way, or does not become healthy.
+    """
+    require_java()
+    postgres.require_short_socket_path(settings)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _turn(settings.home, "up", report):
+        jars.ensure(report)
+        ports.require_free(settings)
+        config.write_all(settings)
+        given_up = threading.Event()
+        _take(_steps(settings, report, given_up), given_up)
+
+
+def down(settings: Settings, report: Report) -> None:
+    """Stop every part, and whatever else of this platform still runs.
+
+    Raises:
+        MillpondError: A process survives.
+    """
+    if not settings.home.is_dir():
+        return
+    with _turn(settings.home, "down", report):
+        running = processes.main_processes(settings.home)
+        for part in reversed(parts(settings)):
+            if part.name in running:
+                report(f"stopping {part.name}")
+            processes.stop(part.name, settings.home, part.stop_signal)
+        processes.stop_all(processes.marked(settings.home))
+
+
+def status(settings: Settings) -> list[PartState]:
+    """The state of every part."""
+    running = processes.main_processes(settings.home)
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda p: _state(p, running.get(p.name)), parts(settings)))
+
+
+def _state(part: Part, process: psutil.Process | None) -> PartState:
+    if process is None:
+        return PartState(part.name, "stopped", None, part.address, part.log, "")
+    why = why_unhealthy(part.probe, process)
+    state: Literal["running", "unhealthy"] = "running" if why is None else "unhealthy"
+    return PartState(part.name, state, process.pid, part.address, part.log, why or "")
+
+
+@contextmanager
+def _turn(home: Path, command: str, report: Report) -> Iterator[None]:
+    """One `up` or `down` of a platform at a time; the second waits for the first."""
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            report(f"waiting for {lock.read().strip() or 'another command'} to finish")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(f"`millpond {command}` (process {os.getpid()})")
+        lock.flush()
+        yield
+
+
+def _steps(settings: Settings, report: Report, given_up: threading.Event) -> Sequence[Step]:
+    def start(part: Part) -> Step:
+        return Step(part.name, part.after, lambda: _bring_up(settings, part, report, given_up))
+
+    daemons = {part.name: start(part) for part in parts(settings)}
+    return (
+        Step("postgres-data", (), lambda: postgres.initialise(settings)),
+        Step("namenode-data", (), lambda: _format_namenode(settings)),
+        daemons.pop("postgres"),
+        Step("database", ("postgres",), lambda: postgres.migrate(settings)),
+        daemons.pop("namenode"),
+        daemons.pop("datanode"),
+        Step("folders", ("namenode", "datanode"), lambda: contents.create_folders(settings)),
+        Step("tables", ("folders",), lambda: contents.create_tables(settings)),
+        *daemons.values(),
+        Step("pool", ("airflow-api-server",), lambda: contents.create_pool(settings)),
+    )
+
+
+def _take(steps: Sequence[Step], given_up: threading.Event) -> None:
+    """Take every step as soon as those before it are done; the first failure ends all waiting."""
+    with ThreadPoolExecutor(len(steps)) as pool:
+        futures: dict[str, Future[None]] = {}
+        try:
+            for step in steps:
+                before = [futures[name] for name in step.after]
+                futures[step.name] = pool.submit(_take_one, step, before)
+            for future in as_completed(futures.values()):
+                future.result()
+        finally:
+            given_up.set()
+
+
+def _take_one(step: Step, before: Sequence[Future[None]]) -> None:
+    for future in before:
+        future.result()
+    step.action()
+
+
+def _bring_up(
+    settings: Settings, part: Part, report: Report, given_up: threading.Event
+) -> None:
+    process = processes.main_processes(settings.home).get(part.name)
+    if process is not None and why_unhealthy(part.probe, process) is None:
+        return
+    begin = time.monotonic()
+    if process is None:
+        process = _start(settings, part)
+    _wait_until_healthy(part, process, given_up)
+    report(f"{part.name} is ready at {part.address} ({time.monotonic() - begin:.1f} s)")
+
+
+def _start(settings: Settings, part: Part) -> psutil.Process:
+    # Children that outlived a killed part would hold its ports, or run on with nobody to heed them.
+    processes.stop(part.name, settings.home)
+    return processes.start(part.name, settings.home, part.command, part.environment, part.log)
+
+
+def _wait_until_healthy(part: Part, process: psutil.Process, given_up: threading.Event) -> None:
+    deadline = time.monotonic() + HEALTHY_SECONDS
+    while (why := why_unhealthy(part.probe, process)) is not None:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            raise MillpondError(f"{part.name} ended while starting; {processes.ending(part.log)}")
+        if time.monotonic() > deadline:
+            raise MillpondError(
+                f"{part.name} (process {process.pid}) is not healthy after {HEALTHY_SECONDS} s: "
+                f"{why}; its log is {part.log}; `millpond down` and `millpond up` start it anew"
+            )
+        if given_up.wait(POLL_SECONDS):
+            raise MillpondError(f"{part.name} was still starting when `up` ended")
+
+
+def _format_namenode(settings: Settings) -> None:
+    data = settings.home / "hdfs" / "name"
+    if (data / "current" / "VERSION").exists():
+        return
+    # What a killed format left is in its way.
+    shutil.rmtree(data, ignore_errors=True)
+    processes.run(
+        "namenode",
+        settings.home,
+        format_command(settings),
+        hadoop_environment(settings),
+        settings.home / "logs" / "namenode.log",
+    )

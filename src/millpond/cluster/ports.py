@@ -1,0 +1,61 @@
+"""Which process holds a port that a part wants."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from millpond.catalog.settings import Settings
+from millpond.cluster import processes
+from millpond.cluster.daemons import parts
+from millpond.errors import MillpondError
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A port that a stopped part wants and another process has."""
+
+    port: int
+    part: str
+    holder: str
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong and what to do."""
+        return (
+            f"port {self.port}, which {self.part} wants, is held by {self.holder}; stop it or set "
+            "MILLPOND_PORT_BASE to a free block of 100 ports"
+        )
+
+
+def require_free(settings: Settings) -> None:
+    """Raise for the first port that another process holds."""
+    for conflict in conflicts(settings):
+        raise MillpondError(conflict.sentence)
+
+
+def conflicts(settings: Settings) -> Iterator[Conflict]:
+    """Every port that a stopped part wants and a process outside this platform holds."""
+    running = processes.main_processes(settings.home)
+    ours = {found.process.pid for found in processes.marked(settings.home)}
+    listening = {
+        c.laddr.port: c.pid
+        for c in psutil.net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN and c.pid not in ours
+    }
+    for part in parts(settings):
+        for listener in part.listeners:
+            port = settings.port(listener)
+            if part.name not in running and port in listening:
+                yield Conflict(port, part.name, holder(listening[port]))
+
+
+def holder(pid: int | None) -> str:
+    """A process as a person knows it; another user's is hidden."""
+    if pid is None:
+        return "a process of another user"
+    try:
+        command = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return f"process {pid}"
+    return f"process {pid} ({command[:100]})"

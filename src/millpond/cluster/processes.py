@@ -1,0 +1,152 @@
+"""The platform's processes, known by a mark in their environment rather than by files of numbers.
+
+A process that the platform starts carries MILLPOND_PART (which part) and MILLPOND_PART_HOME (whose
+platform), and its children inherit both. So whatever was killed at whatever moment, nothing that
+still runs is unknown, and another platform's processes are never touched.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from millpond.errors import MillpondError
+
+# Variables of the caller's that would silently change what a part does.
+FOREIGN_PREFIXES = (
+    *("AIRFLOW", "HADOOP_", "HDFS_", "YARN_", "SPARK_", "PYSPARK_", "PYTHON"),
+    *("JAVA_", "JDK_", "_JAVA", "PG", "MILLPOND_"),
+)
+# How long a part may take to end by itself, and then its children. Task processes of Airflow are
+# among these: theirs is the time in which a task is told that it was stopped.
+STOP_SECONDS = 10
+KILL_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A process of a platform. A `part` such as `nodemanager:container` works for `nodemanager`."""
+
+    process: psutil.Process
+    part: str
+    parent: int
+    leads_session: bool
+
+    def works_for(self, part: str) -> bool:
+        """Whether it is the part or serves it."""
+        return self.part.partition(":")[0] == part
+
+
+def marked(home: Path) -> list[Marked]:
+    """All live processes of a platform."""
+    return [found for process in psutil.process_iter() if (found := _read_mark(process, home))]
+
+
+def main_processes(home: Path) -> dict[str, psutil.Process]:
+    """The parts that run, by name.
+
+    A part leads a session and has no marked parent; an orphan of a killed part leads none.
+    """
+    found = marked(home)
+    pids = {each.process.pid for each in found}
+    mains = (m for m in found if m.leads_session and m.parent not in pids and ":" not in m.part)
+    return {main.part: main.process for main in mains}
+
+
+def _read_mark(process: psutil.Process, home: Path) -> Marked | None:
+    try:
+        if process.uids().real != os.getuid() or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        environment = process.environ()
+        if environment.get("MILLPOND_PART_HOME") != str(home):
+            return None
+        leads_session = os.getsid(process.pid) == process.pid
+        return Marked(process, environment["MILLPOND_PART"], process.ppid(), leads_session)
+    except (psutil.Error, OSError, KeyError):
+        return None  # It has just ended, or is not ours to look at.
+
+
+def environment_of(part: str, home: Path, additions: Mapping[str, str]) -> dict[str, str]:
+    """The environment a part starts with: the caller's, cleaned, with the additions and the mark."""
+    callers = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
+    mark = {"MILLPOND_PART": part, "MILLPOND_PART_HOME": str(home)}
+    return {**callers, **additions, **mark}
+
+
+def start(
+    part: str, home: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> psutil.Popen:
+    """Start a process that outlives this one; its output goes to the end of `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return psutil.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+            env=environment_of(part, home, environment),
+            start_new_session=True,
+        )
+
+
+def run(
+    part: str, home: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> None:
+    """Run a command of a part to its end.
+
+    Raises:
+        MillpondError: It failed.
+    """
+    process = start(f"{part}:preparation", home, command, environment, log)
+    if process.wait() != 0:
+        raise MillpondError(f"preparing {part} failed; {ending(log)}")
+
+
+def ending(log: Path, lines: int = 15) -> str:
+    """Where a log is and how it ends, for the end of a sentence."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    last = "".join(f"\n    {line}" for line in text.splitlines()[-lines:])
+    return f"its log {log} ends with:{last}" if last else f"its log {log} is empty"
+
+
+def stop(part: str, home: Path, stop_signal: signal.Signals = signal.SIGTERM) -> None:
+    """End a part and everything that serves it, gently and then not.
+
+    Raises:
+        MillpondError: Something survived.
+    """
+    main = main_processes(home).get(part)
+    if main is not None:
+        _signal([main], stop_signal)
+        psutil.wait_procs([main], timeout=STOP_SECONDS)
+    stop_all(found for found in marked(home) if found.works_for(part))
+
+
+def stop_all(processes: Iterable[Marked]) -> None:
+    """End processes by SIGTERM, and after some seconds by SIGKILL.
+
+    Raises:
+        MillpondError: One survived.
+    """
+    alive = [found.process for found in processes]
+    for signal_ in (signal.SIGTERM, signal.SIGKILL):
+        _signal(alive, signal_)
+        _, alive = psutil.wait_procs(alive, timeout=KILL_SECONDS)
+    if alive:
+        raise MillpondError(
+            f"process {alive[0].pid} does not end, even by SIGKILL: it waits for a device; "
+            "`ps -o stat,wchan` on it shows which"
+        )
+
+
+def _signal(processes: Iterable[psutil.Process], signal_: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(signal_)
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,76 @@
+"""What is written to HDFS, as far as it needs no HDFS: receipts, CSV, types."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from millpond.catalog.tables import Column
+from millpond.lake.exports import to_csv
+from millpond.lake.receipts import Check, Receipt, Source
+from millpond.lake.tables import arrow_type, sort_keys
+
+RECEIPT = Receipt(
+    table="rating_histogram",
+    ds="2026-11-22",
+    number=3,
+    outcome="published",
+    run_id="scheduled__2026-11-23",
+    generation="0199",
+    attempt="1",
+    application_id="application_1_0001",
+    inputs=(Source(path="/millpond/clean/ratings", version=7),),
+    rows={"in": 10, "out": 2},
+    checks=(Check("rows", "error", passed=True, figure=2.0, minimum=1, maximum=None),),
+    code_version="0.1.0+abc",
+    seconds={"session": 1.5},
+    with_tables={},
+    written_at="2026-11-23T00:00:00.000+00:00",
+)
+
+
+def test_a_receipt_comes_back_from_its_file_as_it_was() -> None:
+    assert Receipt.from_json(json.loads(RECEIPT.to_bytes())) == RECEIPT
+
+
+def test_a_receipts_hash_is_that_of_its_file() -> None:
+    again = Receipt.from_json(json.loads(RECEIPT.to_bytes()))
+    assert again.sha256() == RECEIPT.sha256()
+
+
+def test_csv_quotes_what_must_be_quoted_and_leaves_nulls_empty() -> None:
+    rows = pa.table(
+        {
+            "movie_id": pa.array([1, 2], pa.int32()),
+            "title": ['Rain, "Late"', None],
+            "spent": [Decimal("10.50"), Decimal("-3.00")],
+            "ds": [date(2026, 11, 22)] * 2,
+        }
+    )
+    assert to_csv(rows) == (
+        "movie_id,title,spent,ds\n"
+        '1,"Rain, ""Late""",10.50,2026-11-22\n'
+        "2,,-3.00,2026-11-22\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("type_", "arrow"),
+    [
+        ("bigint", pa.int64()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("decimal(18,2)", pa.decimal128(18, 2)),
+        ("array<string>", pa.list_(pa.field("element", pa.string()))),
+    ],
+)
+def test_catalogue_types_have_their_arrow_counterpart(type_: str, arrow: pa.DataType) -> None:
+    assert arrow_type(Column("c", type_, "a column")) == arrow
+
+
+def test_a_minus_sorts_descending() -> None:
+    assert sort_keys(("-ratings", "movie_id")) == [
+        ("ratings", "descending"),
+        ("movie_id", "ascending"),
+    ]
