@@ -2,20 +2,19 @@
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from millpond.catalog.settings import PROJECT_DIR
 
-# Applications are files, not modules of a package; tests import them by their stem, as Spark runs them.
+# Applications are files, not modules of a package: tests import them by their stem.
 sys.path.append(str(PROJECT_DIR / "spark_apps"))
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    folder: Path = tmp_path_factory.mktemp("spark")
+    folder = tmp_path_factory.mktemp("spark")
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")

@@ -48,10 +48,17 @@ def judge(
         ("1\t2\t3\tyesterday", ["not_an_integer:rated_at"]),
         ("1\t2\t3\t-1", ["out_of_range:rated_at"]),
         ("1\t2\t3\t99999999999999999999", ["out_of_range:rated_at"]),
-        ("x\t0\t9\ty", ["not_an_integer:user_id", "out_of_range:movie_id", "out_of_range:rating",
-                        "not_an_integer:rated_at"]),
+        (
+            "x\t0\t9\ty",
+            [
+                "not_an_integer:user_id",
+                "out_of_range:movie_id",
+                "out_of_range:rating",
+                "not_an_integer:rated_at",
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_bad_line_has_all_its_reasons(
     spark: SparkSession, tmp_path: Path, line: str, reasons: list[str]
 ) -> None:
@@ -75,7 +82,7 @@ def test_a_line_that_fits_becomes_a_row(
     file = tmp_path / "u.data"
     file.write_text(line)
     judged = judge_lines(read_lines(spark, file.as_uri(), "UTF-8"), RATINGS)
-    # The second comes back from Spark as a number: a far year is beyond what Python's local time knows.
+    # As a number: the far end of the range is beyond what Python's local time knows.
     clean = clean_rows(judged, RATINGS).selectExpr(
         "user_id", "movie_id", "rating", "unix_seconds(rated_at)", "line_number"
     )
@@ -92,8 +99,8 @@ def test_over_the_limit_the_sentence_has_the_figures_and_the_remedy() -> None:
     with pytest.raises(BadInputError) as raised:
         stop_over_limit(RATINGS, date(2026, 11, 22), lines=1000, bad=11)
     assert str(raised.value) == (
-        "11 of 1000 lines of ratings for 2026-11-22 do not fit (1.1%, limit 1%); the clean rows stay "
-        "as they were: `millpond show quarantine_ratings --ds 2026-11-22` lists the lines with their "
+        "11 of 1000 lines of ratings for 2026-11-22 do not fit (1.1%, limit 1%); the clean rows "
+        "stay as they were: `millpond show quarantine_ratings --ds 2026-11-22` lists the lines with their "
         "reasons"
     )
 

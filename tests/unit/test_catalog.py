@@ -1,5 +1,4 @@
 """The catalogue: contradictions are refused, and what stands is coherent."""
-coherent."""
 
 import re
 import sys

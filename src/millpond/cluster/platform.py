@@ -81,7 +81,7 @@ def down(settings: Settings, report: Report) -> None:
             if part.name in running:
                 report(f"stopping {part.name}")
             processes.stop(part.name, settings.home, part.stop_signal)
-        processes.stop_all(processes.marked(settings.home))
+        processes.end_all(found.process for found in processes.marked(settings.home))
 
 
 def status(settings: Settings) -> list[PartState]:
@@ -176,7 +176,7 @@ def _start(settings: Settings, part: Part) -> psutil.Process:
 def _wait_until_healthy(part: Part, process: psutil.Process, given_up: threading.Event) -> None:
     deadline = time.monotonic() + HEALTHY_SECONDS
     while (why := why_unhealthy(part.probe, process)) is not None:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        if not processes.is_alive(process):
             raise MillpondError(f"{part.name} ended while starting; {processes.ending(part.log)}")
         if time.monotonic() > deadline:
             raise MillpondError(

@@ -8,7 +8,9 @@ still runs is unknown, and another platform's processes are never touched.
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ FOREIGN_PREFIXES = (
 # among these: theirs is the time in which a task is told that it was stopped.
 STOP_SECONDS = 10
 KILL_SECONDS = 10
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -114,39 +117,46 @@ def ending(log: Path, lines: int = 15) -> str:
     return f"its log {log} ends with:{last}" if last else f"its log {log} is empty"
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that has ended and waits to be collected by its parent does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def stop(part: str, home: Path, stop_signal: signal.Signals = signal.SIGTERM) -> None:
     """End a part and everything that serves it, gently and then not.
 
     Raises:
         MillpondError: Something survived.
     """
-    main = main_processes(home).get(part)
-    if main is not None:
-        _signal([main], stop_signal)
-        psutil.wait_procs([main], timeout=STOP_SECONDS)
-    stop_all(found for found in marked(home) if found.works_for(part))
+    if main := main_processes(home).get(part):
+        _end([main], stop_signal, STOP_SECONDS)
+    end_all(found.process for found in marked(home) if found.works_for(part))
 
 
-def stop_all(processes: Iterable[Marked]) -> None:
+def end_all(alive: Iterable[psutil.Process]) -> None:
     """End processes by SIGTERM, and after some seconds by SIGKILL.
 
     Raises:
         MillpondError: One survived.
     """
-    alive = [found.process for found in processes]
     for signal_ in (signal.SIGTERM, signal.SIGKILL):
-        _signal(alive, signal_)
-        _, alive = psutil.wait_procs(alive, timeout=KILL_SECONDS)
-    if alive:
+        alive = _end(list(alive), signal_, KILL_SECONDS)
+    for process in alive:
         raise MillpondError(
-            f"process {alive[0].pid} does not end, even by SIGKILL: it waits for a device; "
-            "`ps -o stat,wchan` on it shows which"
+            f"process {process.pid} does not end, even by SIGKILL: it waits for a device; "
+            f"`ps -o stat,wchan -p {process.pid}` shows for which"
         )
 
 
-def _signal(processes: Iterable[psutil.Process], signal_: signal.Signals) -> None:
-    for process in processes:
-        try:
+def _end(targets: list[psutil.Process], signal_: signal.Signals, seconds: float) -> list[psutil.Process]:
+    """Signal processes and wait for their end; those that still run."""
+    for process in targets:
+        with suppress(psutil.NoSuchProcess):
             process.send_signal(signal_)
-        except psutil.NoSuchProcess:
-            continue
+    deadline = time.monotonic() + seconds
+    while (alive := [p for p in targets if is_alive(p)]) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return alive

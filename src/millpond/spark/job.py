@@ -193,10 +193,11 @@ def execute(table: Table, main: Callable[[Job], None], arguments: Sequence[str])
     # A date or an hour has one meaning on every cluster.
     spark = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
     job = Job(spark, run, table, started)
-    sys.exit(_outcome(job, main))
+    sys.exit(attempt(job, main))
 
 
-def _outcome(job: Job, main: Callable[[Job], None]) -> int:
+def attempt(job: Job, main: Callable[[Job], None]) -> int:
+    """Run `main`, leave the cause of a failure beside the receipts, return the exit code."""
     try:
         main(job)
     except MillpondError as error:

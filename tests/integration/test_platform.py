@@ -1,0 +1,130 @@
+"""The local platform: one command up, one down, whatever was killed in between."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Platform, environment, free_port_base
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from millpond.catalog.settings import Settings
+from millpond.cluster.config import venv_bin
+
+PARTS = {
+    "postgres",
+    "namenode",
+    "datanode",
+    "resourcemanager",
+    "nodemanager",
+    "spark-history",
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+}
+
+
+def states(platform: Platform) -> dict[str, str]:
+    answered = platform.millpond("status", "--format", "json")
+    return {part["part"]: part["state"] for part in json.loads(answered.stdout)}
+
+
+def pids(platform: Platform) -> dict[str, int]:
+    answered = platform.millpond("status", "--format", "json")
+    return {part["part"]: part["pid"] for part in json.loads(answered.stdout)}
+
+
+def test_every_part_runs(platform: Platform) -> None:
+    assert states(platform) == dict.fromkeys(PARTS, "running")
+
+
+def test_every_listening_socket_is_loopback(platform: Platform) -> None:
+    ours = {process.pid for process in platform.processes()}
+    listening = [
+        connection
+        for connection in psutil.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN and connection.pid in ours
+    ]
+    assert len(listening) >= len(PARTS) - 1  # PostgreSQL has no port
+    open_to_others = [c for c in listening if not ip_address(c.laddr.ip).is_loopback]
+    assert open_to_others == []
+
+
+def test_no_secret_is_on_a_command_line_or_readable_by_others(platform: Platform) -> None:
+    passwords = json.loads(platform.settings.airflow_passwords.read_text())
+    commands = [" ".join(process.cmdline()) for process in platform.processes()]
+    assert not [c for c in commands for password in passwords.values() if password in c]
+    for file in (
+        platform.settings.airflow_passwords,
+        platform.settings.home / "airflow/airflow.cfg",
+    ):
+        assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_killed_part_is_started_again_and_the_others_stay(platform: Platform) -> None:
+    before = pids(platform)
+    namenode = psutil.Process(before["namenode"])
+    namenode.kill()
+    namenode.wait()
+    assert states(platform)["namenode"] == "stopped"
+    restarted = platform.millpond("up")
+    assert restarted.returncode == 0, restarted.stderr
+    after = pids(platform)
+    assert {name for name in PARTS if before[name] != after[name]} == {"namenode"}
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Platform]:
+    """A platform of this test alone, not started."""
+    home = Path(tempfile.mkdtemp(prefix="mp-", dir="/tmp"))
+    environ = environment(home, free_port_base(), home / "data")
+    other = Platform(Settings.from_env(environ), environ)
+    yield other
+    stopped = other.millpond("down")
+    left = other.processes()
+    shutil.rmtree(home)
+    assert stopped.returncode == 0, stopped.stderr
+    assert left == []
+
+
+def test_a_port_in_use_is_named_with_its_holder(elsewhere: Platform) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", elsewhere.settings.port("yarn-http")))
+        holder.listen()
+        refused = elsewhere.millpond("up")
+    assert refused.returncode == 1
+    assert f"port {elsewhere.settings.port('yarn-http')}" in refused.stderr
+    assert f"process {os.getpid()}" in refused.stderr
+    assert "MILLPOND_PORT_BASE" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert elsewhere.processes() == []
+
+
+def test_down_leaves_no_process_of_an_up_that_was_killed_midway(elsewhere: Platform) -> None:
+    starting = subprocess.Popen(
+        [venv_bin() / "millpond", "up"], env=elsewhere.environ, stderr=subprocess.DEVNULL
+    )
+
+    @retry(
+        retry=retry_if_result(lambda found: not found),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(60),
+    )
+    def some_part_runs() -> bool:
+        return any(process.name() == "java" for process in elsewhere.processes())
+
+    some_part_runs()
+    starting.kill()
+    starting.wait()
+    assert elsewhere.processes() != []
+    stopped = elsewhere.millpond("down")
+    assert stopped.returncode == 0, stopped.stderr
+    assert elsewhere.processes() == []

@@ -1,0 +1,201 @@
+"""Publishing on the real HDFS: whole or not at all, whoever else writes or reads."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import Platform
+from pyspark.sql import DataFrame, SparkSession
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from millpond.catalog import zones
+from millpond.catalog.analyses import RATING_HISTOGRAM
+from millpond.errors import CheckFailedError, SupersededError
+from millpond.lake.receipts import Receipts
+from millpond.lake.tables import StoredTable
+from millpond.run import Run
+from millpond.spark.job import Job
+
+MART = RATING_HISTOGRAM.mart
+VALUES = [halves / 2 for halves in range(1, 11)]
+
+
+@pytest.fixture
+def stored(platform: Platform) -> StoredTable:
+    return StoredTable(MART, platform.settings.hdfs_url, platform.settings.root)
+
+
+def all_values_counted(spark: SparkSession, count: int) -> DataFrame:
+    """A histogram in which each value has the same count, which marks it as one set."""
+    return spark.createDataFrame(
+        [(value, count) for value in VALUES], "rating double, ratings bigint"
+    )
+
+
+def new_attempt(spark: SparkSession, platform: Platform, ds: date, generation: str) -> Job:
+    """A job that has the claim, as an operator would give it."""
+    run = Run(ds, generation, 1, f"test-{generation}", platform.settings.root)
+    receipts(platform, ds).claim(run.name)
+    return Job(spark, run, MART, time.monotonic())
+
+
+def receipts(platform: Platform, ds: date) -> Receipts:
+    return Receipts(platform.hdfs, platform.settings.root, MART.name, ds)
+
+
+def counts(stored: StoredTable, ds: date) -> list[int]:
+    found: list[int] = stored.read(ds).column("ratings").to_pylist()
+    return found
+
+
+def test_a_reader_sees_whole_sets_through_ten_republications(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date
+) -> None:
+    new_attempt(spark, platform, day, "first").publish(MART, all_values_counted(spark, 1))
+    finished = threading.Event()
+    seen: list[tuple[int, ...]] = []
+
+    def poll() -> None:
+        while not finished.is_set():
+            seen.append(tuple(counts(stored, day)))
+
+    with ThreadPoolExecutor(1) as pool:
+        polling = pool.submit(poll)
+        for number in range(2, 12):
+            job = new_attempt(spark, platform, day, f"again-{number}")
+            job.publish(MART, all_values_counted(spark, number))
+        finished.set()
+        polling.result()
+
+    assert set(seen) <= {(number,) * len(VALUES) for number in range(1, 12)}
+    assert len(set(seen)) > 5  # it did watch them change
+    assert stored.number(day) == 11
+
+
+def test_two_dates_at_once_are_both_published(
+    spark: SparkSession, platform: Platform, stored: StoredTable, days: Iterator[date]
+) -> None:
+    chosen = [next(days), next(days)]
+    jobs = [new_attempt(spark, platform, ds, "g") for ds in chosen]
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(lambda job: job.publish(MART, all_values_counted(spark, job.run.ds.day)), jobs)
+        )
+    assert [counts(stored, ds) for ds in chosen] == [[ds.day] * len(VALUES) for ds in chosen]
+
+
+def test_of_two_attempts_at_one_date_the_one_with_the_claim_publishes(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date
+) -> None:
+    earlier = new_attempt(spark, platform, day, "earlier")
+    later = new_attempt(spark, platform, day, "later")
+    with pytest.raises(SupersededError, match=r"earlier-1 may not publish .* claimed by later-1"):
+        earlier.publish(MART, all_values_counted(spark, 1))
+    later.publish(MART, all_values_counted(spark, 2))
+    assert counts(stored, day) == [2] * len(VALUES)
+
+
+def test_an_attempt_overtaken_after_it_looked_at_the_claim_changes_nothing(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date
+) -> None:
+    class Overtaken(Job):
+        """The moment between a look at the claim and the commit, made as long as another run."""
+
+        def _stop_if_superseded(self) -> None:
+            super()._stop_if_superseded()
+            other = new_attempt(spark, platform, day, "other")
+            other.publish(MART, all_values_counted(spark, 2))
+
+    run = new_attempt(spark, platform, day, "slow").run
+    with pytest.raises(
+        SupersededError, match=r"number 1 .* came after number 2 of another attempt"
+    ):
+        Overtaken(spark, run, MART, time.monotonic()).publish(MART, all_values_counted(spark, 1))
+    assert counts(stored, day) == [2] * len(VALUES)
+    assert stored.number(day) == 2
+
+
+def test_rows_that_break_a_check_leave_the_former_rows(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date
+) -> None:
+    new_attempt(spark, platform, day, "good").publish(MART, all_values_counted(spark, 1))
+    with pytest.raises(CheckFailedError) as raised:
+        new_attempt(spark, platform, day, "bad").publish(MART, all_values_counted(spark, 0))
+    assert "smallest_count is 0, which must be at least 1" in str(raised.value)
+    nothing = all_values_counted(spark, 1).limit(0)
+    with pytest.raises(CheckFailedError, match="rows is 0, which must be at least 1"):
+        new_attempt(spark, platform, day, "none").publish(MART, nothing)
+    assert counts(stored, day) == [1] * len(VALUES)
+
+
+def test_the_commit_carries_its_receipt(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date
+) -> None:
+    written = new_attempt(spark, platform, day, "g").publish(MART, all_values_counted(spark, 7))
+    assert receipts(platform, day).read(stored.number(day)) == written
+    [latest] = stored.open().history(1)
+    assert latest["userMetadata"] == written.sha256()
+    assert written.rows == {"in": 0, "out": len(VALUES)}
+    smallest = next(check for check in written.checks if check.name == "smallest_count")
+    assert (smallest.figure, smallest.passed) == (7.0, True)
+
+
+def test_the_export_is_the_table_as_a_file(
+    spark: SparkSession, platform: Platform, day: date
+) -> None:
+    new_attempt(spark, platform, day, "g").publish(MART, all_values_counted(spark, 3))
+    exported = platform.hdfs.read(zones.export(platform.settings.root, MART.name, day))
+    assert exported is not None
+    lines = [f"{value},3,{day}" for value in VALUES]
+    assert exported.decode() == "\n".join(["rating,ratings,ds", *lines]) + "\n"
+
+
+WRITER = """
+import sys, time
+from datetime import date
+from pyspark.sql import SparkSession
+from millpond.catalog.analyses import RATING_HISTOGRAM
+from millpond.run import Run
+from millpond.spark.job import Job
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+rows = spark.range(1, 11).selectExpr("id / 2.0D AS rating", "9L AS ratings")
+run = Run(date.fromisoformat(sys.argv[1]), "killed", 1, "r", sys.argv[2])
+Job(spark, run, RATING_HISTOGRAM.mart, time.monotonic()).publish(RATING_HISTOGRAM.mart, rows)
+"""
+
+
+def test_a_writer_killed_midway_leaves_a_whole_set_and_the_next_one_works(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date, tmp_path: Path
+) -> None:
+    new_attempt(spark, platform, day, "first").publish(MART, all_values_counted(spark, 1))
+    receipts(platform, day).claim("killed-1")
+    writer = tmp_path / "writer.py"
+    writer.write_text(WRITER)
+    # The session's environment: the fixture has set what Spark needs.
+    process = subprocess.Popen([sys.executable, writer, str(day), platform.settings.root])
+
+    @retry(
+        retry=retry_if_result(lambda found: not found),
+        wait=wait_fixed(0.02),
+        stop=stop_after_delay(90),
+    )
+    def second_receipt() -> bool:
+        folder = zones.receipts(platform.settings.root, MART.name, day)
+        return "2.json" in platform.hdfs.names(folder)
+
+    second_receipt()  # between here and the commit is where the write takes place
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    assert counts(stored, day) in ([1] * len(VALUES), [9] * len(VALUES))
+    new_attempt(spark, platform, day, "second").publish(MART, all_values_counted(spark, 2))
+    assert counts(stored, day) == [2] * len(VALUES)
+    assert stored.number(day) == 3
