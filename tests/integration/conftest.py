@@ -53,8 +53,9 @@ class Platform:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """Every process whose environment names this platform's folder."""
-        return [process for process in psutil.process_iter() if self._owns(process)]
+        """Every process that names this platform's folder, but those that this test run started."""
+        mine = psutil.Process().children(recursive=True)
+        return [p for p in psutil.process_iter() if p not in mine and self._owns(p)]
 
     def _owns(self, process: psutil.Process) -> bool:
         try:

@@ -92,9 +92,14 @@ def venv_bin() -> Path:
     return Path(sys.prefix) / "bin"
 
 
+def at(settings: Settings, listener: str) -> str:
+    """The address of one of the platform's listeners."""
+    return f"{LOOPBACK}:{settings.port(listener)}"
+
+
 def local_hdfs_url(settings: Settings) -> str:
     """The platform's own NameNode, whatever MILLPOND_HDFS_URL says."""
-    return f"hdfs://{_at(settings, 'namenode-rpc')}"
+    return f"hdfs://{at(settings, 'namenode-rpc')}"
 
 
 def yarn_memory_mb() -> int:
@@ -120,13 +125,13 @@ def hdfs_site(settings: Settings) -> str:
         {
             "dfs.namenode.name.dir": (settings.home / "hdfs" / "name").as_uri(),
             "dfs.datanode.data.dir": (settings.home / "hdfs" / "data").as_uri(),
-            "dfs.namenode.rpc-address": _at(settings, "namenode-rpc"),
+            "dfs.namenode.rpc-address": at(settings, "namenode-rpc"),
             "dfs.namenode.rpc-bind-host": LOOPBACK,
-            "dfs.namenode.http-address": _at(settings, "namenode-http"),
+            "dfs.namenode.http-address": at(settings, "namenode-http"),
             "dfs.namenode.http-bind-host": LOOPBACK,
-            "dfs.datanode.address": _at(settings, "datanode"),
-            "dfs.datanode.http.address": _at(settings, "datanode-http"),
-            "dfs.datanode.ipc.address": _at(settings, "datanode-ipc"),
+            "dfs.datanode.address": at(settings, "datanode"),
+            "dfs.datanode.http.address": at(settings, "datanode-http"),
+            "dfs.datanode.ipc.address": at(settings, "datanode-ipc"),
             # WebHDFS redirects writers to this name.
             "dfs.datanode.hostname": LOOPBACK,
             # There is one DataNode.
@@ -146,16 +151,16 @@ def yarn_site(settings: Settings, memory_mb: int) -> str:
         {
             "yarn.resourcemanager.hostname": LOOPBACK,
             "yarn.resourcemanager.bind-host": LOOPBACK,
-            "yarn.resourcemanager.address": _at(settings, "yarn-client"),
-            "yarn.resourcemanager.scheduler.address": _at(settings, "yarn-scheduler"),
-            "yarn.resourcemanager.resource-tracker.address": _at(settings, "yarn-tracker"),
-            "yarn.resourcemanager.admin.address": _at(settings, "yarn-admin"),
-            "yarn.resourcemanager.webapp.address": _at(settings, "yarn-http"),
+            "yarn.resourcemanager.address": at(settings, "yarn-client"),
+            "yarn.resourcemanager.scheduler.address": at(settings, "yarn-scheduler"),
+            "yarn.resourcemanager.resource-tracker.address": at(settings, "yarn-tracker"),
+            "yarn.resourcemanager.admin.address": at(settings, "yarn-admin"),
+            "yarn.resourcemanager.webapp.address": at(settings, "yarn-http"),
             "yarn.nodemanager.hostname": LOOPBACK,
             "yarn.nodemanager.bind-host": LOOPBACK,
-            "yarn.nodemanager.address": _at(settings, "nodemanager"),
-            "yarn.nodemanager.localizer.address": _at(settings, "nodemanager-localizer"),
-            "yarn.nodemanager.webapp.address": _at(settings, "nodemanager-http"),
+            "yarn.nodemanager.address": at(settings, "nodemanager"),
+            "yarn.nodemanager.localizer.address": at(settings, "nodemanager-localizer"),
+            "yarn.nodemanager.webapp.address": at(settings, "nodemanager-http"),
             "yarn.nodemanager.local-dirs": str(yarn_local_dir(settings)),
             "yarn.nodemanager.log-dirs": str(settings.home / "yarn" / "logs"),
             "yarn.nodemanager.resource.memory-mb": str(memory_mb),
@@ -265,7 +270,7 @@ def spark_defaults(settings: Settings) -> str:
         "spark.eventLog.dir": history,
         "spark.history.fs.logDirectory": history,
         "spark.history.ui.port": str(settings.port("spark-history")),
-        "spark.yarn.historyServer.address": _at(settings, "spark-history"),
+        "spark.yarn.historyServer.address": at(settings, "spark-history"),
     }
     return "".join(f"{key} {value}\n" for key, value in values.items())
 
@@ -273,7 +278,7 @@ def spark_defaults(settings: Settings) -> str:
 def airflow_cfg(settings: Settings, secrets_: Secrets) -> str:
     """Airflow's airflow.cfg."""
     home = airflow_home(settings)
-    url = f"http://{_at(settings, 'airflow')}"
+    url = f"http://{at(settings, 'airflow')}"
     return _ini(
         {
             "core": {
@@ -370,7 +375,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
     yarn = {
         "deploy-mode": "cluster",
         "queue": "default",
-        "yarn_resourcemanager_webapp_address": f"http://{_at(settings, 'yarn-http')}",
+        "yarn_resourcemanager_webapp_address": f"http://{at(settings, 'yarn-http')}",
     }
     webhdfs = {
         "conn_type": "webhdfs",
@@ -424,7 +429,9 @@ def _kept_secrets(settings: Settings) -> Secrets:
     file = airflow_home(settings) / "secrets.json"
     if not file.exists():
         generated = Secrets.generate()
-        write_private(file, json.dumps({f.name: getattr(generated, f.name) for f in fields(Secrets)}))
+        write_private(
+            file, json.dumps({f.name: getattr(generated, f.name) for f in fields(Secrets)})
+        )
     return Secrets(**json.loads(file.read_text()))
 
 
@@ -434,10 +441,6 @@ def _keep_password(settings: Settings) -> None:
     if settings.airflow_user not in passwords:
         passwords[settings.airflow_user] = secrets.token_urlsafe(12)
         write_private(file, json.dumps(passwords))
-
-
-def _at(settings: Settings, listener: str) -> str:
-    return f"{LOOPBACK}:{settings.port(listener)}"
 
 
 def _site(properties: Mapping[str, str]) -> str:

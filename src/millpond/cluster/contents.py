@@ -10,13 +10,19 @@ from millpond.catalog.settings import Settings
 from millpond.catalog.zones import ZONES
 from millpond.cluster.config import (
     CONCURRENT_APPLICATIONS,
-    LOOPBACK,
+    at,
     local_hdfs_url,
     passwords_file,
 )
 from millpond.errors import MillpondError
 
 REQUEST_SECONDS = 30
+POOL = {
+    "name": "yarn",
+    "slots": CONCURRENT_APPLICATIONS,
+    "description": "Spark applications at once",
+    "include_deferred": False,
+}
 # Anybody may add to these, and remove only what is theirs.
 SHARED = ("/tmp", "/yarn-logs")  # noqa: S108  folders on HDFS
 
@@ -41,27 +47,28 @@ def create_tables(settings: Settings) -> None:
 
 def create_pool(settings: Settings) -> None:
     """Create the pool `yarn`, which bounds the applications at once; one that exists stays."""
-    url = f"http://{LOOPBACK}:{settings.port('airflow')}"
-    password = json.loads(passwords_file(settings).read_text())[settings.airflow_user]
-    pool = {
-        "name": "yarn",
-        "slots": CONCURRENT_APPLICATIONS,
-        "description": "Spark applications at once",
-        "include_deferred": False,
-    }
     with requests.Session() as session:
         session.trust_env = False
-        login = session.post(
-            f"{url}/auth/token",
-            json={"username": settings.airflow_user, "password": password},
-            timeout=REQUEST_SECONDS,
-        )
-        login.raise_for_status()
-        answer = session.post(
-            f"{url}/api/v2/pools",
-            json=pool,
-            headers={"Authorization": f"Bearer {login.json()['access_token']}"},
-            timeout=REQUEST_SECONDS,
-        )
-    if answer.status_code not in (requests.codes.created, requests.codes.conflict):
+        session.headers["Authorization"] = f"Bearer {_token(settings, session)}"
+        pools = f"{_airflow(settings)}/api/v2/pools"
+        answer = session.get(f"{pools}/{POOL['name']}", timeout=REQUEST_SECONDS)
+        if answer.status_code == requests.codes.not_found:
+            answer = session.post(pools, json=POOL, timeout=REQUEST_SECONDS)
+    if not answer.ok:
         raise MillpondError(f"Airflow did not create the pool yarn: {answer.text[:200]}")
+
+
+def _token(settings: Settings, session: requests.Session) -> str:
+    password = json.loads(passwords_file(settings).read_text())[settings.airflow_user]
+    login = {"username": settings.airflow_user, "password": password}
+    answer = session.post(f"{_airflow(settings)}/auth/token", json=login, timeout=REQUEST_SECONDS)
+    if not answer.ok:
+        raise MillpondError(
+            f"Airflow does not accept the password of {settings.airflow_user} in "
+            f"{passwords_file(settings)}: delete that file, then `millpond down` and `millpond up`"
+        )
+    return str(answer.json()["access_token"])
+
+
+def _airflow(settings: Settings) -> str:
+    return f"http://{at(settings, 'airflow')}"

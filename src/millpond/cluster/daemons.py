@@ -4,15 +4,14 @@ import shlex
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from millpond.catalog.settings import Settings
 from millpond.cluster import health, jars, postgres
 from millpond.cluster.config import (
-    LOOPBACK,
     SHORT_JVM,
     airflow_environment,
+    at,
     hadoop_conf_dir,
     hadoop_environment,
     spark_conf_dir,
@@ -30,7 +29,8 @@ class Part:
     """A daemon.
 
     `listeners` are keys of PORT_OFFSETS; `address` is where a person or a client finds it; `after`
-    names the steps of `up` that must be done before it starts.
+    names the steps of `up` that must be done before it starts; `uses` names the parts that must
+    not stop before it.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Part:
     log: Path
     listeners: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     stop_signal: signal.Signals = signal.SIGTERM
 
 
@@ -98,6 +99,7 @@ def _hadoop_part(
     address: str,
     listeners: tuple[str, ...],
     after: tuple[str, ...] = (),
+    uses: tuple[str, ...] = (),
 ) -> Part:
     return Part(
         name=name,
@@ -108,6 +110,7 @@ def _hadoop_part(
         log=_log(settings, name),
         listeners=listeners,
         after=after,
+        uses=uses,
     )
 
 
@@ -136,6 +139,7 @@ def _datanode(settings: Settings) -> Part:
         address=http,
         listeners=("datanode", "datanode-http", "datanode-ipc"),
         after=("namenode-data",),
+        uses=("namenode",),
     )
 
 
@@ -162,6 +166,7 @@ def _nodemanager(settings: Settings) -> Part:
         probe=health.nodemanager(http, _http(settings, "yarn-http")),
         address=http,
         listeners=("nodemanager", "nodemanager-localizer", "nodemanager-http"),
+        uses=("resourcemanager", "datanode"),
     )
 
 
@@ -179,49 +184,59 @@ def _spark_history(settings: Settings) -> Part:
         log=_log(settings, "spark-history"),
         listeners=("spark-history",),
         after=("folders",),
+        uses=("datanode",),
     )
 
 
 def _airflow_parts(settings: Settings) -> tuple[Part, ...]:
-    url = _http(settings, "airflow")
-    airflow = str(venv_bin() / "airflow")
-    part = partial(
-        Part, environment=airflow_environment(settings), address=url, after=("database",)
-    )
-    # Task logs are read from the disk: nothing needs the two log servers.
-    scheduler = (airflow, "scheduler", "--skip-serve-logs")
-    triggerer = (airflow, "triggerer", "--skip-serve-logs")
     return (
-        part(
-            name="airflow-api-server",
-            command=(airflow, "api-server"),
-            probe=health.airflow_component(url, "metadatabase"),
-            log=_log(settings, "airflow-api-server"),
+        _airflow_part(
+            settings,
+            "api-server",
+            component="metadatabase",
             listeners=("airflow",),
+            uses=("postgres",),
         ),
-        part(
-            name="airflow-scheduler",
-            command=scheduler,
-            probe=health.airflow_component(url, "scheduler"),
-            log=_log(settings, "airflow-scheduler"),
+        # Tasks read and write the lake, and tell the API server how they ended. Their logs are
+        # read from the disk, so the scheduler's and the triggerer's log servers are not needed.
+        _airflow_part(
+            settings,
+            "scheduler",
+            "--skip-serve-logs",
+            component="scheduler",
+            uses=("airflow-api-server", "nodemanager"),
         ),
-        part(
-            name="airflow-dag-processor",
-            command=(airflow, "dag-processor"),
-            probe=health.airflow_component(url, "dag_processor"),
-            log=_log(settings, "airflow-dag-processor"),
+        _airflow_part(settings, "dag-processor", component="dag_processor", uses=("postgres",)),
+        _airflow_part(
+            settings, "triggerer", "--skip-serve-logs", component="triggerer", uses=("postgres",)
         ),
-        part(
-            name="airflow-triggerer",
-            command=triggerer,
-            probe=health.airflow_component(url, "triggerer"),
-            log=_log(settings, "airflow-triggerer"),
-        ),
+    )
+
+
+def _airflow_part(
+    settings: Settings,
+    command: str,
+    *options: str,
+    component: str,
+    uses: tuple[str, ...],
+    listeners: tuple[str, ...] = (),
+) -> Part:
+    url = _http(settings, "airflow")
+    return Part(
+        name=f"airflow-{command}",
+        command=(str(venv_bin() / "airflow"), command, *options),
+        environment=airflow_environment(settings),
+        address=url,
+        probe=health.airflow_component(url, component),
+        log=_log(settings, f"airflow-{command}"),
+        listeners=listeners,
+        after=("database",),
+        uses=uses,
     )
 
 
 def _http(settings: Settings, listener: str) -> str:
-    return f"http://{LOOPBACK}:{settings.port(listener)}"
+    return f"http://{at(settings, listener)}"
 
 
 def _log(settings: Settings, name: str) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -76,11 +77,7 @@ def down(settings: Settings, report: Report) -> None:
     if not settings.home.is_dir():
         return
     with _turn(settings.home, "down", report):
-        running = processes.main_processes(settings.home)
-        for part in reversed(parts(settings)):
-            if part.name in running:
-                report(f"stopping {part.name}")
-            processes.stop(part.name, settings.home, part.stop_signal)
+        _take(_stop_steps(settings, report), threading.Event())
         processes.end_all(found.process for found in processes.marked(settings.home))
 
 
@@ -116,47 +113,62 @@ def _turn(home: Path, command: str, report: Report) -> Iterator[None]:
 
 
 def _steps(settings: Settings, report: Report, given_up: threading.Event) -> Sequence[Step]:
-    def start(part: Part) -> Step:
-        return Step(part.name, part.after, lambda: _bring_up(settings, part, report, given_up))
+    def step(name: str, after: tuple[str, ...], action: Callable[[Settings], None]) -> Step:
+        return Step(name, after, partial(action, settings))
 
-    daemons = {part.name: start(part) for part in parts(settings)}
+    starts = [
+        Step(part.name, part.after, partial(_bring_up, settings, part, report, given_up))
+        for part in parts(settings)
+    ]
     return (
-        Step("postgres-data", (), lambda: postgres.initialise(settings)),
-        Step("namenode-data", (), lambda: _format_namenode(settings)),
-        daemons.pop("postgres"),
-        Step("database", ("postgres",), lambda: postgres.migrate(settings)),
-        daemons.pop("namenode"),
-        daemons.pop("datanode"),
-        Step("folders", ("namenode", "datanode"), lambda: contents.create_folders(settings)),
-        Step("tables", ("folders",), lambda: contents.create_tables(settings)),
-        *daemons.values(),
-        Step("pool", ("airflow-api-server",), lambda: contents.create_pool(settings)),
+        step("postgres-data", (), postgres.initialise),
+        step("database", ("postgres",), postgres.migrate),
+        step("namenode-data", (), _format_namenode),
+        step("folders", ("namenode", "datanode"), contents.create_folders),
+        step("tables", ("folders",), contents.create_tables),
+        step("pool", ("airflow-api-server",), contents.create_pool),
+        *starts,
     )
+
+
+def _stop_steps(settings: Settings, report: Report) -> Sequence[Step]:
+    everything = parts(settings)
+    running = processes.main_processes(settings.home)
+
+    def stop(part: Part) -> None:
+        processes.stop(part.name, settings.home, part.stop_signal)
+        if part.name in running:
+            report(f"{part.name} has stopped")
+
+    def users(part: Part) -> tuple[str, ...]:
+        return tuple(other.name for other in everything if part.name in other.uses)
+
+    return [Step(part.name, users(part), partial(stop, part)) for part in reversed(everything)]
 
 
 def _take(steps: Sequence[Step], given_up: threading.Event) -> None:
     """Take every step as soon as those before it are done; the first failure ends all waiting."""
-    with ThreadPoolExecutor(len(steps)) as pool:
-        futures: dict[str, Future[None]] = {}
+    done = {step.name: Future[None]() for step in steps}
+
+    def take(step: Step) -> None:
         try:
-            for step in steps:
-                before = [futures[name] for name in step.after]
-                futures[step.name] = pool.submit(_take_one, step, before)
-            for future in as_completed(futures.values()):
+            for name in step.after:
+                done[name].result()
+            step.action()
+            done[step.name].set_result(None)
+        except Exception as error:  # noqa: BLE001  it is raised again below, in the caller's thread
+            done[step.name].set_exception(error)
+
+    with ThreadPoolExecutor(len(steps)) as pool:
+        pool.map(take, steps)
+        try:
+            for future in as_completed(done.values()):
                 future.result()
         finally:
             given_up.set()
 
 
-def _take_one(step: Step, before: Sequence[Future[None]]) -> None:
-    for future in before:
-        future.result()
-    step.action()
-
-
-def _bring_up(
-    settings: Settings, part: Part, report: Report, given_up: threading.Event
-) -> None:
+def _bring_up(settings: Settings, part: Part, report: Report, given_up: threading.Event) -> None:
     process = processes.main_processes(settings.home).get(part.name)
     if process is not None and why_unhealthy(part.probe, process) is None:
         return

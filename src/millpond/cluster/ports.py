@@ -19,19 +19,18 @@ class Conflict:
     part: str
     holder: str
 
+    remedy = "stop it or set MILLPOND_PORT_BASE to a free block of 100 ports"
+
     @property
-    def sentence(self) -> str:
-        """What is wrong and what to do."""
-        return (
-            f"port {self.port}, which {self.part} wants, is held by {self.holder}; stop it or set "
-            "MILLPOND_PORT_BASE to a free block of 100 ports"
-        )
+    def found(self) -> str:
+        """What is wrong."""
+        return f"port {self.port}, which {self.part} wants, is held by {self.holder}"
 
 
 def require_free(settings: Settings) -> None:
     """Raise for the first port that another process holds."""
     for conflict in conflicts(settings):
-        raise MillpondError(conflict.sentence)
+        raise MillpondError(f"{conflict.found}; {conflict.remedy}")
 
 
 def conflicts(settings: Settings) -> Iterator[Conflict]:

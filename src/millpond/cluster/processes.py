@@ -151,7 +151,9 @@ def end_all(alive: Iterable[psutil.Process]) -> None:
         )
 
 
-def _end(targets: list[psutil.Process], signal_: signal.Signals, seconds: float) -> list[psutil.Process]:
+def _end(
+    targets: list[psutil.Process], signal_: signal.Signals, seconds: float
+) -> list[psutil.Process]:
     """Signal processes and wait for their end; those that still run."""
     for process in targets:
         with suppress(psutil.NoSuchProcess):

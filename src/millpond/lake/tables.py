@@ -115,7 +115,9 @@ class StoredTable:
     def read(self, ds: date, version: int | None = None) -> pa.Table:
         """The rows of a date in the table's order, the partition column last."""
         name = self.table.partition.name
-        dataset = self.open(version).to_pyarrow_dataset(partitions=[(name, "=", str(ds))])
+        # Files of other dates are left out by their partition value: what remains is the date.
+        of_the_date = [(name, "=", str(ds))]
+        dataset = self.open(version).to_pyarrow_dataset(file_pruning_predicate=of_the_date)
         rows = dataset.to_table(columns=[column.name for column in self.table.all_columns()])
         return rows.cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
