@@ -89,7 +89,8 @@ def _settings() -> Settings:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # Names stay whole in a narrow terminal; what explains them is folded.
+        table.add_column(column, no_wrap=column in ("part", "state", "pid", "check", ""))
     return table
 
 

@@ -181,6 +181,12 @@ def yarn_site(settings: Settings, memory_mb: int) -> str:
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "250",
             # A second driver of one attempt would publish beside the operator's retry.
             "yarn.resourcemanager.am.max-attempts": "1",
+            # A restarted ResourceManager is there in seconds: ask each second, not each 30 s. The
+            # NodeManager waits for ever; a client says after a minute that there is none.
+            "yarn.nodemanager.resourcemanager.connect.retry-interval.ms": "1000",
+            "yarn.nodemanager.resourcemanager.connect.max-wait.ms": "-1",
+            "yarn.resourcemanager.connect.retry-interval.ms": "1000",
+            "yarn.resourcemanager.connect.max-wait.ms": "60000",
             # A restarted ResourceManager remembers what ran, and operators find their application.
             "yarn.resourcemanager.recovery.enabled": "true",
             "yarn.resourcemanager.store.class": (
@@ -350,6 +356,7 @@ def hadoop_environment(settings: Settings) -> dict[str, str]:
         "JAVA_HOME": str(home),
         "PATH": os.pathsep.join(programs),
         "HADOOP_CONF_DIR": str(hadoop_conf_dir(settings)),
+        "MILLPOND_PORT_BASE": str(settings.port_base),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a fresh platform holds: folders and empty tables on HDFS, and Airflow's pool."""
+"""What a fresh platform needs beside its daemons: folders on HDFS, and Airflow's pool."""
 
 import getpass
 import json
@@ -35,14 +35,6 @@ def create_folders(settings: Settings) -> None:
         client.mkdirs(folder, create_parent=True)
     for folder in SHARED:
         client.set_permission(folder, 0o1777)
-
-
-def create_tables(settings: Settings) -> None:
-    """Create the tables of the catalogue that do not exist."""
-    # Loading Delta Lake costs half a second, which `status` and `down` need not pay.
-    from millpond.lake.tables import create_missing
-
-    create_missing(settings)
 
 
 def create_pool(settings: Settings) -> None:

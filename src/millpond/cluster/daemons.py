@@ -80,7 +80,7 @@ def _postgres(settings: Settings) -> Part:
         name="postgres",
         command=postgres.server_command(settings),
         environment={},
-        address=f"{postgres.socket_file(settings)}",
+        address=str(postgres.socket_file(settings)),
         probe=lambda _: postgres.why_not_answering(settings),
         log=_log(settings, "postgres"),
         after=("postgres-data",),
@@ -89,40 +89,15 @@ def _postgres(settings: Settings) -> Part:
     )
 
 
-def _hadoop_part(
-    settings: Settings,
-    name: str,
-    *,
-    main: str,
-    heap: str,
-    probe: health.Probe,
-    address: str,
-    listeners: tuple[str, ...],
-    after: tuple[str, ...] = (),
-    uses: tuple[str, ...] = (),
-) -> Part:
-    return Part(
-        name=name,
-        command=hadoop_class(settings, main, heap, *SHORT_JVM.split()),
-        environment=hadoop_environment(settings),
-        address=address,
-        probe=probe,
-        log=_log(settings, name),
-        listeners=listeners,
-        after=after,
-        uses=uses,
-    )
-
-
 def _namenode(settings: Settings) -> Part:
     http = _http(settings, "namenode-http")
-    return _hadoop_part(
-        settings,
-        "namenode",
-        main="hdfs.server.namenode.NameNode",
-        heap="-Xmx384m",
-        probe=health.namenode(http, shlex.join(leave_safe_mode_command(settings))),
+    return Part(
+        name="namenode",
+        command=_hadoop_daemon(settings, "hdfs.server.namenode.NameNode", "-Xmx384m"),
+        environment=hadoop_environment(settings),
         address=http,
+        probe=health.namenode(http, shlex.join(leave_safe_mode_command(settings))),
+        log=_log(settings, "namenode"),
         listeners=("namenode-rpc", "namenode-http"),
         after=("namenode-data",),
     )
@@ -130,13 +105,13 @@ def _namenode(settings: Settings) -> Part:
 
 def _datanode(settings: Settings) -> Part:
     http = _http(settings, "datanode-http")
-    return _hadoop_part(
-        settings,
-        "datanode",
-        main="hdfs.server.datanode.DataNode",
-        heap="-Xmx256m",
-        probe=health.datanode(http),
+    return Part(
+        name="datanode",
+        command=_hadoop_daemon(settings, "hdfs.server.datanode.DataNode", "-Xmx256m"),
+        environment=hadoop_environment(settings),
         address=http,
+        probe=health.datanode(http),
+        log=_log(settings, "datanode"),
         listeners=("datanode", "datanode-http", "datanode-ipc"),
         after=("namenode-data",),
         uses=("namenode",),
@@ -145,29 +120,34 @@ def _datanode(settings: Settings) -> Part:
 
 def _resourcemanager(settings: Settings) -> Part:
     http = _http(settings, "yarn-http")
-    return _hadoop_part(
-        settings,
-        "resourcemanager",
-        main="yarn.server.resourcemanager.ResourceManager",
-        heap="-Xmx512m",
-        probe=health.resourcemanager(http),
+    main = "yarn.server.resourcemanager.ResourceManager"
+    return Part(
+        name="resourcemanager",
+        command=_hadoop_daemon(settings, main, "-Xmx512m"),
+        environment=hadoop_environment(settings),
         address=http,
+        probe=health.resourcemanager(http),
+        log=_log(settings, "resourcemanager"),
         listeners=("yarn-client", "yarn-scheduler", "yarn-tracker", "yarn-admin", "yarn-http"),
     )
 
 
 def _nodemanager(settings: Settings) -> Part:
     http = _http(settings, "nodemanager-http")
-    return _hadoop_part(
-        settings,
-        "nodemanager",
-        main="yarn.server.nodemanager.NodeManager",
-        heap="-Xmx384m",
-        probe=health.nodemanager(http, _http(settings, "yarn-http")),
+    return Part(
+        name="nodemanager",
+        command=_hadoop_daemon(settings, "yarn.server.nodemanager.NodeManager", "-Xmx384m"),
+        environment=hadoop_environment(settings),
         address=http,
+        probe=health.nodemanager(http, _http(settings, "yarn-http")),
+        log=_log(settings, "nodemanager"),
         listeners=("nodemanager", "nodemanager-localizer", "nodemanager-http"),
         uses=("resourcemanager", "datanode"),
     )
+
+
+def _hadoop_daemon(settings: Settings, name: str, heap: str) -> tuple[str, ...]:
+    return hadoop_class(settings, name, heap, *SHORT_JVM.split())
 
 
 def _spark_history(settings: Settings) -> Part:
@@ -204,7 +184,7 @@ def _airflow_parts(settings: Settings) -> tuple[Part, ...]:
             "scheduler",
             "--skip-serve-logs",
             component="scheduler",
-            uses=("airflow-api-server", "nodemanager"),
+            uses=("postgres", "airflow-api-server", "nodemanager"),
         ),
         _airflow_part(settings, "dag-processor", component="dag_processor", uses=("postgres",)),
         _airflow_part(

@@ -27,8 +27,11 @@ def why_unhealthy(probe: Probe, process: psutil.Process) -> str | None:
     """What a probe finds; a part that does not answer is unhealthy, too."""
     try:
         return probe(process)
-    except (requests.RequestException, ValueError, LookupError) as error:
-        return f"it does not answer yet ({type(error).__name__})"
+    except requests.RequestException as error:
+        url = error.request.url if error.request is not None else "it"
+        return f"{url} does not answer ({type(error).__name__})"
+    except (ValueError, LookupError) as error:
+        return f"it answers what was not expected ({error!r})"
 
 
 def namenode(http: str, leave_safe_mode: str) -> Probe:

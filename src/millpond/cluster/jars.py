@@ -125,7 +125,7 @@ def _copy_dependencies(pom: Path, folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise MillpondError(f"there is no mvn on the PATH; {INSTALL_MAVEN}")
-    command = [maven, "-B", "-q", "-f", pom, "dependency:copy-dependencies"]
+    command = [maven, "-B", "-q", "-f", str(pom), "dependency:copy-dependencies"]
     answer = subprocess.run(
         [*command, f"-DoutputDirectory={folder}"], capture_output=True, text=True, check=False
     )

@@ -3,11 +3,12 @@
 import fcntl
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from millpond.cluster.daemons import Part, format_command, parts
 from millpond.cluster.health import why_unhealthy
 from millpond.cluster.java import require_java
 from millpond.errors import MillpondError
+from millpond.lake.tables import create_missing
 
 Report = Callable[[str], None]
 
@@ -62,8 +64,11 @@ def up(settings: Settings, report: Report) -> None:
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _turn(settings.home, "up", report):
         jars.ensure(report)
+        processes.end_preparations(settings.home)
         ports.require_free(settings)
         config.write_all(settings)
+        _end_bereft_parts(settings)
+        report(_intention(settings))
         given_up = threading.Event()
         _take(_steps(settings, report, given_up), given_up)
 
@@ -112,6 +117,20 @@ def _turn(home: Path, command: str, report: Report) -> Iterator[None]:
         yield
 
 
+def _end_bereft_parts(settings: Settings) -> None:
+    """Airflow's parts look well for some seconds after they lost their database, and then end."""
+    if "postgres" not in processes.main_processes(settings.home):
+        for part in parts(settings):
+            if "postgres" in part.uses:
+                processes.stop(part.name, settings.home, signal.SIGKILL)
+
+
+def _intention(settings: Settings) -> str:
+    running = processes.main_processes(settings.home)
+    missing = [part.name for part in parts(settings) if part.name not in running]
+    return f"starting {', '.join(missing)}" if missing else "every part runs already"
+
+
 def _steps(settings: Settings, report: Report, given_up: threading.Event) -> Sequence[Step]:
     def step(name: str, after: tuple[str, ...], action: Callable[[Settings], None]) -> Step:
         return Step(name, after, partial(action, settings))
@@ -125,7 +144,7 @@ def _steps(settings: Settings, report: Report, given_up: threading.Event) -> Seq
         step("database", ("postgres",), postgres.migrate),
         step("namenode-data", (), _format_namenode),
         step("folders", ("namenode", "datanode"), contents.create_folders),
-        step("tables", ("folders",), contents.create_tables),
+        step("tables", ("folders",), create_missing),
         step("pool", ("airflow-api-server",), contents.create_pool),
         *starts,
     )
@@ -170,6 +189,10 @@ def _take(steps: Sequence[Step], given_up: threading.Event) -> None:
 
 def _bring_up(settings: Settings, part: Part, report: Report, given_up: threading.Event) -> None:
     process = processes.main_processes(settings.home).get(part.name)
+    if process is not None and (change := _changed_setting(part, process)):
+        report(f"restarting {part.name}: {change}")
+        processes.stop(part.name, settings.home, part.stop_signal)
+        process = None
     if process is not None and why_unhealthy(part.probe, process) is None:
         return
     begin = time.monotonic()
@@ -177,6 +200,16 @@ def _bring_up(settings: Settings, part: Part, report: Report, given_up: threadin
         process = _start(settings, part)
     _wait_until_healthy(part, process, given_up)
     report(f"{part.name} is ready at {part.address} ({time.monotonic() - begin:.1f} s)")
+
+
+def _changed_setting(part: Part, process: psutil.Process) -> str | None:
+    """What a running part was started with that is different now."""
+    with suppress(psutil.Error):  # It has just ended; then it is found out while waiting for it.
+        then = process.environ()
+        for name, now in part.environment.items():
+            if name.startswith("MILLPOND_") and then.get(name) != now:
+                return f"{name} was {then.get(name)} and is {now}"
+    return None
 
 
 def _start(settings: Settings, part: Part) -> psutil.Process:

@@ -13,7 +13,7 @@ from millpond.errors import MillpondError
 
 @dataclass(frozen=True)
 class Conflict:
-    """A port that a stopped part wants and another process has."""
+    """A port that a part wants and a process outside the platform has."""
 
     port: int
     part: str
@@ -34,19 +34,19 @@ def require_free(settings: Settings) -> None:
 
 
 def conflicts(settings: Settings) -> Iterator[Conflict]:
-    """Every port that a stopped part wants and a process outside this platform holds."""
-    running = processes.main_processes(settings.home)
+    """Every port of the platform that a process outside it holds."""
     ours = {found.process.pid for found in processes.marked(settings.home)}
-    listening = {
-        c.laddr.port: c.pid
-        for c in psutil.net_connections("tcp")
-        if c.status == psutil.CONN_LISTEN and c.pid not in ours
+    others = {
+        connection.laddr.port: connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+        and connection.laddr
+        and connection.pid not in ours
     }
     for part in parts(settings):
-        for listener in part.listeners:
-            port = settings.port(listener)
-            if part.name not in running and port in listening:
-                yield Conflict(port, part.name, holder(listening[port]))
+        for port in map(settings.port, part.listeners):
+            if port in others:
+                yield Conflict(port, part.name, holder(others[port]))
 
 
 def holder(pid: int | None) -> str:

@@ -23,6 +23,8 @@ FOREIGN_PREFIXES = (
     *("AIRFLOW", "HADOOP_", "HDFS_", "YARN_", "SPARK_", "PYSPARK_", "PYTHON"),
     *("JAVA_", "JDK_", "_JAVA", "PG", "MILLPOND_"),
 )
+# What a command that prepares a part adds to the part's name.
+PREPARATION = ":preparation"
 # How long a part may take to end by itself, and then its children. Task processes of Airflow are
 # among these: theirs is the time in which a task is told that it was stopped.
 STOP_SECONDS = 10
@@ -74,7 +76,7 @@ def _read_mark(process: psutil.Process, home: Path) -> Marked | None:
 
 
 def environment_of(part: str, home: Path, additions: Mapping[str, str]) -> dict[str, str]:
-    """The environment a part starts with: the caller's, cleaned, with the additions and the mark."""
+    """What a part starts with: the caller's environment, cleaned, the additions and the mark."""
     callers = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
     mark = {"MILLPOND_PART": part, "MILLPOND_PART_HOME": str(home)}
     return {**callers, **additions, **mark}
@@ -82,11 +84,32 @@ def environment_of(part: str, home: Path, additions: Mapping[str, str]) -> dict[
 
 def start(
     part: str, home: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
-) -> psutil.Popen:
+) -> psutil.Process:
     """Start a process that outlives this one; its output goes to the end of `log`."""
+    child = _spawn(part, home, command, environment, log)
+    # It is left behind on purpose, and Popen need not warn of it.
+    child.returncode = 0
+    return psutil.Process(child.pid)
+
+
+def run(
+    part: str, home: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> None:
+    """Run a command that prepares a part, to its end.
+
+    Raises:
+        MillpondError: It failed.
+    """
+    if _spawn(f"{part}{PREPARATION}", home, command, environment, log).wait() != 0:
+        raise MillpondError(f"preparing {part} failed; {ending(log)}")
+
+
+def _spawn(
+    part: str, home: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> "subprocess.Popen[bytes]":
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return psutil.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -97,17 +120,9 @@ def start(
         )
 
 
-def run(
-    part: str, home: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
-) -> None:
-    """Run a command of a part to its end.
-
-    Raises:
-        MillpondError: It failed.
-    """
-    process = start(f"{part}:preparation", home, command, environment, log)
-    if process.wait() != 0:
-        raise MillpondError(f"preparing {part} failed; {ending(log)}")
+def end_preparations(home: Path) -> None:
+    """End what a killed `up` left at work: it would work beside the next one's."""
+    end_all(found.process for found in marked(home) if found.part.endswith(PREPARATION))
 
 
 def ending(log: Path, lines: int = 15) -> str:

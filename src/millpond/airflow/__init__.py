@@ -1,0 +1,1 @@
+"""Operators, defaults and dates: the only library code that imports Airflow."""

@@ -1,0 +1,26 @@
+"""What every DAG of this platform has in common."""
+
+from datetime import timedelta
+from typing import Any
+
+from jinja2 import StrictUndefined
+
+# At most this many applications run on YARN at once; the pool's size is set where Airflow is set up.
+YARN_POOL = "yarn"
+
+TASK_DEFAULTS: dict[str, Any] = {
+    "owner": "millpond",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=1),
+}
+
+DAG_DEFAULTS: dict[str, Any] = {
+    "default_args": TASK_DEFAULTS,
+    # A name that a template does not know is an error, not an empty string.
+    "template_undefined": StrictUndefined,
+    "catchup": False,
+    "tags": ["millpond"],
+}

@@ -1,0 +1,56 @@
+"""Which generation an attempt belongs to, and how its application is recognised on YARN.
+
+A generation is one intended computation of a task: a retry goes on with it, a clear or a backfill
+begins a new one. Airflow gives every attempt a new id and says nowhere which of the two it is, so the
+first attempt leaves a record in the task's state store, which survives both. `max_tries` is written
+by a clear of the task alone; `clear_number` counts clears of any task of the run, so it tells only
+something when the recorded generation had been done.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The record of a generation: its id is that of its first attempt's task instance."""
+
+    id: str
+    max_tries: int
+    clear_number: int
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What Airflow says about an attempt."""
+
+    id: str
+    max_tries: int
+    clear_number: int
+
+
+def generation_of(attempt: Attempt, recorded: Generation | None) -> tuple[Generation, str]:
+    """The attempt's generation, and in words why it is a new one or the recorded one."""
+    new = Generation(attempt.id, attempt.max_tries, attempt.clear_number)
+    if recorded is None:
+        return new, "the first attempt of this task in this run"
+    if recorded.max_tries != attempt.max_tries:
+        return new, "the task was cleared"
+    if recorded.done and recorded.clear_number != attempt.clear_number:
+        return new, "the run was cleared after the task had succeeded"
+    if recorded.clear_number != attempt.clear_number:
+        return recorded, "a retry (another task of the run was cleared meanwhile)"
+    return recorded, "a retry"
+
+
+def generation_tag(deployment: str, generation: Generation) -> str:
+    """The YARN tag of all applications of a generation."""
+    return f"mp-{deployment}-{generation.id}"
+
+
+def target_tag(deployment: str, dag_id: str, task_id: str, ds: date) -> str:
+    """The YARN tag of all applications that compute one task's result for one date, of any run."""
+    digest = hashlib.sha256(f"{dag_id}/{task_id}/{ds}".encode()).hexdigest()
+    return f"mp-{deployment}-{digest[:32]}"

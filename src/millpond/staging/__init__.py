@@ -1,0 +1,1 @@
+"""Source files into the raw zone, byte for byte; no Airflow, no Spark."""
