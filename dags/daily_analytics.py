@@ -1,8 +1,8 @@
-"""### Every analysis, every day
+"""### Every analysis, every day.
 
-For each dataset: **stage** its source file into HDFS, **conform** it into clean rows and quarantine;
-for each analysis: **analyse** the clean rows of its datasets into its mart. The run of a day covers
-that day, UTC, and starts when it is over.
+For each dataset: **stage** its source file into HDFS, **conform** it into clean rows and
+quarantine; for each analysis: **analyse** the clean rows of its datasets into its mart. The run of
+a day covers that day, UTC, and starts when it is over.
 
 * *Backfill* or *clear* a run and it is computed anew; its date's rows are replaced in one commit.
 * `ds`: the date to compute, instead of the run's own.

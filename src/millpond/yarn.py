@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = (3, 5)
 
 @dataclass(frozen=True)
 class Application:
-    """An application as the ResourceManager knows it; times are epoch milliseconds, 0 until then."""
+    """An application as the ResourceManager knows it; times in epoch milliseconds, 0 until then."""
 
     id: str
     state: str

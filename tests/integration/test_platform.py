@@ -34,12 +34,12 @@ PARTS = {
 
 def states(platform: Platform) -> dict[str, str]:
     answered = platform.millpond("status", "--format", "json")
-    return {part["part"]: part["state"] for part in json.loads(answered.stdout)}
+    return {part["name"]: part["state"] for part in json.loads(answered.stdout)}
 
 
 def pids(platform: Platform) -> dict[str, int]:
     answered = platform.millpond("status", "--format", "json")
-    return {part["part"]: part["pid"] for part in json.loads(answered.stdout)}
+    return {part["name"]: part["pid"] for part in json.loads(answered.stdout)}
 
 
 def test_every_part_runs(platform: Platform) -> None:

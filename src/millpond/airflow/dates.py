@@ -21,8 +21,8 @@ def run_date(context: Mapping[str, Any]) -> date:
     start = context.get("data_interval_start")
     if start is None:
         raise MillpondError(
-            "this run has no data interval and no param ds: trigger it with a logical date, or with "
-            'the param ds, for example {"ds": "2026-11-22"}'
+            "this run has no data interval and no param ds: trigger it with a logical date, "
+            'or with the param ds, for example {"ds": "2026-11-22"}'
         )
     day: date = start.astimezone(UTC).date()
     return day

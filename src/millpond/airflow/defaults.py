@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import StrictUndefined
 
-# At most this many applications run on YARN at once; the pool's size is set where Airflow is set up.
+# Bounds the applications at once; its size is set where Airflow is set up.
 YARN_POOL = "yarn"
 
 TASK_DEFAULTS: dict[str, Any] = {

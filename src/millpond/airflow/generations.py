@@ -1,10 +1,10 @@
 """Which generation an attempt belongs to, and how its application is recognised on YARN.
 
 A generation is one intended computation of a task: a retry goes on with it, a clear or a backfill
-begins a new one. Airflow gives every attempt a new id and says nowhere which of the two it is, so the
-first attempt leaves a record in the task's state store, which survives both. `max_tries` is written
-by a clear of the task alone; `clear_number` counts clears of any task of the run, so it tells only
-something when the recorded generation had been done.
+begins a new one. Airflow gives every attempt a new id and says nowhere which of the two it is, so
+the first attempt leaves a record in the task's state store, which survives both. `max_tries` is
+written by a clear of the task alone; `clear_number` counts clears of any task of the run, so it
+tells something only once the recorded generation was done.
 """
 
 import hashlib

@@ -12,12 +12,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
-from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import NEVER_EXPIRE
+from airflow.sdk import NEVER_EXPIRE, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from millpond.airflow.dates import run_date
@@ -53,8 +51,8 @@ FINAL_EXIT_CODES = (BadInputError.exit_code, CheckFailedError.exit_code, Superse
 class YarnSparkOperator(SparkSubmitOperator):
     """Submit `application` for the run's date and wait for the receipt of `table`.
 
-    `arguments` come before the run's own (docs/reference). `analyses` are those that need this task:
-    it skips itself in a run that was asked for others.
+    `arguments` come before the run's own (docs/reference). `analyses` are those that need this
+    task: it skips itself in a run that was asked for others.
     """
 
     operator_extra_links: ClassVar[Any] = (YarnLink(), HistoryLink())
@@ -189,8 +187,8 @@ class YarnSparkOperator(SparkSubmitOperator):
         self.log.info("::endgroup::")
         if client.returncode != 0:
             raise MillpondError(
-                f"spark-submit ended with {client.returncode}: {_first_trouble(lines)}; the cluster: "
-                f"{yarn.room()}"
+                f"spark-submit ended with {client.returncode}: {_first_trouble(lines)}; "
+                f"on the cluster {yarn.room()}"
             )
 
     def _follow(self, settings: Settings, application: Application) -> Application:
@@ -224,7 +222,8 @@ class YarnSparkOperator(SparkSubmitOperator):
         published = sum(receipt.seconds.values())
         running = (application.finished - application.launched) / 1000
         self.log.info(
-            "seconds: submit %.1f, wait %.1f, session %.1f, compute %.1f, publish and end %.1f, notice %.1f",
+            "seconds: submit %.1f, wait %.1f, session %.1f, compute %.1f, publish %.1f, "
+            "notice %.1f",
             application.started / 1000 - began,
             (application.launched - application.started) / 1000,
             receipt.seconds.get("session", 0.0),
@@ -255,9 +254,7 @@ class YarnSparkOperator(SparkSubmitOperator):
         self._stopped.set()
 
     def _is_wanted_still(self) -> bool:
-        """Whether Airflow still calls this task running: then a retry will adopt the application."""
-        from airflow.sdk import get_current_context
-
+        """Whether Airflow still calls this task running: a retry will adopt the application."""
         ti = get_current_context()["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
         return bool(states[ti.run_id][ti.task_id] == "running")
@@ -321,8 +318,8 @@ def _end(yarn: ResourceManager, id_: str) -> None:
     while (application := yarn.application(id_)) is not None and application.is_live:
         if time.monotonic() > deadline:
             raise MillpondError(
-                f"{id_} was told to end and is still {application.state} after {KILL_SECONDS:.0f} s; "
-                "look at its page at the ResourceManager"
+                f"{id_} was told to end and is still {application.state} after "
+                f"{KILL_SECONDS:.0f} s; look at its page at the ResourceManager"
             )
         time.sleep(0.2)
 

@@ -1,9 +1,29 @@
-"""The command line: `millpond`."""
+"""`millpond`: every command, and what becomes of an error."""
 
+import os
 import sys
 
-from millpond.cli.platform import app
+import typer
+
+from millpond.cli import platform, runs, tables
+from millpond.cli.console import messages
 from millpond.errors import MillpondError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Batch analytics on HDFS, YARN, Spark and Airflow.",
+)
+COMMANDS = (
+    *(platform.up, platform.down, platform.status, platform.doctor),
+    *(runs.run, runs.demo),
+    *(tables.show, tables.history, tables.receipt),
+)
+for command in COMMANDS:
+    app.command()(command)
+
+INTERRUPTED = 130
 
 
 def run() -> None:
@@ -11,5 +31,11 @@ def run() -> None:
     try:
         app()
     except MillpondError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        messages.print(f"millpond: {error}", markup=False)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        messages.print("millpond: interrupted; what has been started goes on")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read has enough; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

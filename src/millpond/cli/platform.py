@@ -90,7 +90,8 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in columns:
         # Names stay whole in a narrow terminal; what explains them is folded.
-        table.add_column(column, no_wrap=column in ("part", "state", "pid", "check", ""))
+        whole = column in ("part", "state", "pid", "check", "")
+        table.add_column(column, no_wrap=whole, overflow="fold")
     return table
 
 

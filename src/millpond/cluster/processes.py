@@ -25,9 +25,10 @@ FOREIGN_PREFIXES = (
 )
 # What a command that prepares a part adds to the part's name.
 PREPARATION = ":preparation"
-# How long a part may take to end by itself, and then its children. Task processes of Airflow are
-# among these: theirs is the time in which a task is told that it was stopped.
-STOP_SECONDS = 10
+# How long a part may take to end by itself before its children are told, too: a scheduler would
+# wait for its tasks to finish, and a triggerer sometimes for a child that waits for it.
+STOP_SECONDS = 3
+# How long all of them have then. For a task it is the time to learn that it was stopped.
 KILL_SECONDS = 10
 POLL_SECONDS = 0.05
 

@@ -10,12 +10,11 @@ from hdfs_native import Client, WriteOptions
 
 from millpond.errors import MillpondError
 
-
 # hdfs-native has no class of its own: what the NameNode refuses comes as RuntimeError.
 TROUBLE = (OSError, RuntimeError)
 
-# By default a NameNode that is not there is tried for 172 s (measured); whoever waits at a prompt wants
-# to know at once, and a task has retries of its own. A failover to a standby takes two attempts.
+# By default a NameNode that is not there is tried for 172 s (measured); whoever waits at a prompt
+# wants to know at once, and a task has retries of its own. A failover takes two attempts.
 QUICK_REFUSAL = {
     "dfs.client.failover.max.attempts": "3",
     "dfs.client.failover.sleep.base.millis": "300",

@@ -17,11 +17,15 @@ from millpond.lake.hdfs import Hdfs
 
 @dataclass(frozen=True)
 class Source:
-    """What a publication read: a file with its sha256, or a table with its version."""
+    """What a publication read: a file with its sha256, or a table's date.
+
+    A table is read at `version`, in which the date's current receipt is `number`.
+    """
 
     path: str
     sha256: str | None = None
     version: int | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,16 @@ class Receipts:
         """The receipt of that number; None if there is none, or a torn one."""
         value = self._hdfs.read_json(f"{self._folder}/{number}.json")
         return None if value is None else Receipt.from_json(value)
+
+    def published_as(self, sha256: str) -> Receipt | None:
+        """The receipt whose hash a commit carries; None if there is none."""
+        stems = (name.removesuffix(".json") for name in self._hdfs.names(self._folder))
+        for number in sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True):
+            # The file's own bytes: another version of this class may have written them.
+            content = self._hdfs.read(f"{self._folder}/{number}.json") or b""
+            if hashlib.sha256(content).hexdigest() == sha256:
+                return self.read(number)
+        return None
 
     def claim(self, attempt: str) -> None:
         """From now on only `attempt` may publish this table and date."""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -48,11 +48,12 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 @dataclass(frozen=True)
 class Publication:
-    """One commit of a date: its table version, receipt number and time."""
+    """A commit that published a date; `receipt_sha256` is the hash of its receipt's file."""
 
+    ds: date
     version: int
-    number: int
     at: datetime
+    receipt_sha256: str
 
 
 class StoredTable:
@@ -79,8 +80,8 @@ class StoredTable:
         declared = {(field.name, str(field.type)) for field in arrow_schema(self.table)}
         if stored != declared:
             raise MillpondError(
-                f"table {self.table.name} at {self.url} has columns {sorted(stored - declared)} where "
-                f"the catalogue has {sorted(declared - stored)}; move the folder away and try again"
+                f"table {self.table.name} at {self.url} has columns {sorted(stored - declared)} "
+                f"where the catalogue has {sorted(declared - stored)}; move the folder away"
             )
 
     def open(self, version: int | None = None) -> DeltaTable:
@@ -121,13 +122,10 @@ class StoredTable:
         rows = dataset.to_table(columns=[column.name for column in self.table.all_columns()])
         return rows.cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
-    def publications(self, ds: date | None = None) -> list[dict[str, Any]]:
-        """The commits that published, newest first, as Delta's history records them."""
-        return [
-            commit
-            for commit in self.open().history()
-            if commit.get("userMetadata") and (ds is None or f"'{ds}'" in str(commit))
-        ]
+    def publications(self, ds: date | None, limit: int) -> list[Publication]:
+        """The last commits that published a date (or any date), the newest first."""
+        commits = (_publication(commit) for commit in self.open().history())
+        return [p for p in commits if p and ds in (None, p.ds)][:limit]
 
     def _arrow_fields(self) -> "Iterable[pa.Field]":
         fields: Iterable[pa.Field] = pa.schema(self.open().schema().to_arrow())
@@ -152,6 +150,19 @@ def create_missing(settings: Settings) -> None:
     """
     for table in all_tables():
         StoredTable(table, settings.hdfs_url, settings.root).create()
+
+
+def _publication(commit: dict[str, Any]) -> Publication | None:
+    predicate = str(commit.get("operationParameters", {}).get("predicate", ""))
+    day = re.search(r"'(\d{4}-\d\d-\d\d)'", predicate)
+    if day is None or "userMetadata" not in commit:
+        return None
+    return Publication(
+        ds=date.fromisoformat(day[1]),
+        version=commit["version"],
+        at=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+        receipt_sha256=commit["userMetadata"],
+    )
 
 
 def sort_keys(order: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -74,7 +74,11 @@ class Job:
             )
         receipt = self.receipts(stored.table).read(number)
         self.add_input(
-            Source(path=f"{self.run.root}/{stored.table.path}", version=opened.version()),
+            Source(
+                path=f"{self.run.root}/{stored.table.path}",
+                version=opened.version(),
+                number=number,
+            ),
             rows=receipt.rows["out"] if receipt else 0,
         )
         rows = (

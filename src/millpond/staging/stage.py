@@ -63,6 +63,17 @@ def stage(
     return manifest
 
 
+def is_current(dataset: Dataset, ds: date, settings: Settings) -> bool:
+    """Whether staging the date now would change nothing.
+
+    Raises:
+        MillpondError: There is no source file.
+    """
+    former = find_manifest(Hdfs(settings.hdfs_url), settings.root, dataset.name, ds)
+    with fetch(settings.data_dir, dataset, ds) as copy:
+        return former is not None and (former.sha256 == copy.sha256 or not copy.dated)
+
+
 def _say_what_is_kept(former: Manifest, copy: LocalCopy, ds: date) -> None:
     kept = f"kept {former.sha256[:4]}... of {ds}"
     if former.sha256 == copy.sha256:

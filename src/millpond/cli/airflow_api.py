@@ -1,0 +1,122 @@
+"""Airflow's REST API, as far as running a DAG needs it."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import requests
+
+from millpond.catalog.settings import Settings
+from millpond.errors import MillpondError
+
+DAG_ID = "daily_analytics"
+TIMEOUT_SECONDS = (5, 60)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a run: its state, and the number of its last try."""
+
+    name: str
+    state: str
+    attempt: int
+
+
+class AirflowApi:
+    """A session with Airflow, logged in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.airflow_url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        token = self._ask(
+            "POST",
+            f"{self._url}/auth/token",
+            json={"username": settings.airflow_user, "password": _password(settings)},
+        )["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def page(self, run_id: str) -> str:
+        """A run's page."""
+        return f"{self._url}/dags/{DAG_ID}/runs/{run_id}"
+
+    def find_run(self, ds: date) -> dict[str, Any] | None:
+        """The run that owns the interval of a day; None if there is none."""
+        at = _midnight(ds)
+        query = {"logical_date_gte": at, "logical_date_lte": at}
+        runs: list[dict[str, Any]] = self._dag("GET", "dagRuns", params=query)["dag_runs"]
+        return runs[0] if runs else None
+
+    def create_run(self, ds: date) -> str:
+        """A new run that owns the interval of a day."""
+        begin, end = _midnight(ds), _midnight(ds + timedelta(days=1))
+        body = {"logical_date": begin, "data_interval_start": begin, "data_interval_end": end}
+        return str(self._dag("POST", "dagRuns", json=body)["dag_run_id"])
+
+    def create_run_with(self, params: dict[str, Any]) -> str:
+        """A new run outside the schedule, with params."""
+        body = {"logical_date": None, "conf": params}
+        return str(self._dag("POST", "dagRuns", json=body)["dag_run_id"])
+
+    def clear(self, run_id: str) -> None:
+        """Have every task of a run computed anew."""
+        self._dag("POST", f"dagRuns/{run_id}/clear", json={"dry_run": False})
+
+    def unpause(self) -> None:
+        """Let the scheduler run the DAG."""
+        self._ask("PATCH", f"{self._url}/api/v2/dags/{DAG_ID}", json={"is_paused": False})
+
+    def state(self, run_id: str) -> str:
+        """A run's state."""
+        return str(self._dag("GET", f"dagRuns/{run_id}")["state"])
+
+    def tasks(self, run_id: str) -> list[Task]:
+        """The tasks of a run, in the order they started."""
+        found = self._dag("GET", f"dagRuns/{run_id}/taskInstances")["task_instances"]
+        found.sort(key=lambda task: (task["start_date"] or "9", task["task_id"]))
+        return [Task(t["task_id"], t["state"] or "waiting", t["try_number"]) for t in found]
+
+    def log(self, run_id: str, task: Task) -> list[str]:
+        """The lines of a task's last try."""
+        path = f"dagRuns/{run_id}/taskInstances/{task.name}/logs/{task.attempt}"
+        entries = self._dag("GET", path, headers={"Accept": "application/json"})["content"]
+        return [_line(entry) for entry in entries]
+
+    def _dag(self, method: str, path: str, **content: Any) -> Any:
+        return self._ask(method, f"{self._url}/api/v2/dags/{DAG_ID}/{path}", **content)
+
+    def _ask(self, method: str, url: str, **content: Any) -> Any:
+        try:
+            answer = self._session.request(method, url, timeout=TIMEOUT_SECONDS, **content)
+        except requests.RequestException as error:
+            raise MillpondError(
+                f"Airflow does not answer at {self._url} ({type(error).__name__}); "
+                "`millpond up` starts it, MILLPOND_AIRFLOW_URL says where it is"
+            ) from error
+        if not answer.ok:
+            raise MillpondError(
+                f"Airflow answered {answer.status_code} to {method} {url}: {answer.text[:200]}"
+            )
+        return answer.json()
+
+
+def _midnight(ds: date) -> str:
+    return datetime.combine(ds, time(), UTC).isoformat()
+
+
+def _line(entry: dict[str, Any]) -> str:
+    details = entry.get("error_detail") or []
+    causes = [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details]
+    return " ".join([str(entry.get("event", "")), *causes])
+
+
+def _password(settings: Settings) -> str:
+    try:
+        passwords = json.loads(settings.airflow_passwords.read_text())
+        return str(passwords[settings.airflow_user])
+    except (OSError, ValueError, KeyError) as error:
+        raise MillpondError(
+            f"no password of {settings.airflow_user} in {settings.airflow_passwords}; "
+            "`millpond up` writes one, MILLPOND_AIRFLOW_PASSWORDS names another file"
+        ) from error

@@ -1,0 +1,58 @@
+"""What the commands share: two streams, and arguments with a meaning.
+
+Machine-readable output goes to standard output alone; all else to standard error.
+"""
+
+import os
+from datetime import date
+from difflib import get_close_matches
+from enum import StrEnum
+
+from rich.console import Console
+
+from millpond.catalog.analyses import all_tables
+from millpond.catalog.settings import Settings
+from millpond.catalog.tables import Table
+from millpond.errors import MillpondError
+
+output = Console(highlight=False, soft_wrap=True)
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def settings() -> Settings:
+    """The settings of this environment."""
+    return Settings.from_env(os.environ)
+
+
+def table_named(name: str) -> Table:
+    """The table of that name.
+
+    Raises:
+        MillpondError: There is none; the sentence suggests the nearest.
+    """
+    tables = {table.name: table for table in all_tables()}
+    if name not in tables:
+        nearest = get_close_matches(name, tables, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else "choose one of the tables"
+        raise MillpondError(f"there is no table {name!r}; {hint} Tables: {', '.join(tables)}")
+    return tables[name]
+
+
+def day(text: str) -> date:
+    """A date as people write it.
+
+    Raises:
+        MillpondError: It is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise MillpondError(f"{text!r} is no date; write it as YYYY-MM-DD") from None

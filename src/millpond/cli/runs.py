@@ -1,0 +1,181 @@
+"""`millpond run` and `millpond demo`: the daily DAG, followed to its end."""
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from millpond.catalog.analyses import ANALYSES, Analysis, analysis
+from millpond.catalog.datasets import dataset
+from millpond.catalog.settings import Settings
+from millpond.catalog.tables import Table
+from millpond.cli.airflow_api import AirflowApi
+from millpond.cli.console import Format, day, messages, output, settings
+from millpond.cli.tables import find_receipt, print_rows
+from millpond.errors import MillpondError
+from millpond.lake.hdfs import Hdfs
+from millpond.lake.manifests import find_manifest
+from millpond.lake.receipts import Receipt
+from millpond.lake.tables import StoredTable
+from millpond.run import code_version
+from millpond.staging.stage import is_current
+
+POLL_SECONDS = 1.0
+LAST_LINES = 15
+DEMO_ROWS = 10
+
+Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; yesterday by default")]
+
+
+def run(
+    ds: Ds = None,
+    only: Annotated[list[str] | None, typer.Option(help="an analysis; repeatable")] = None,
+    restage: Annotated[bool, typer.Option(help="take the undated source file anew")] = False,
+) -> None:
+    """Run the daily DAG for a date and follow it to its end."""
+    here = settings()
+    chosen = _finished_day(ds)
+    run_day(here, chosen, tuple(only or ()), restage=restage)
+    _warn_of_other_sources(here, chosen, [_known(name) for name in only or ()] or list(ANALYSES))
+
+
+def demo(ds: Ds = None) -> None:
+    """Run the daily DAG unless its results are current, and show them."""
+    here = settings()
+    chosen = _finished_day(ds)
+    stale = [a for a in ANALYSES if not _is_current(here, a, chosen)]
+    if stale:
+        run_day(here, chosen, (), restage=False)
+    else:
+        messages.print(f"the results of {chosen} are of the same inputs and code: nothing to run")
+    for each in ANALYSES:
+        rows = _stored(here, each.mart).read(chosen)
+        output.print(f"\n{each.question} ({each.name}, {chosen})")
+        print_rows(rows.slice(0, DEMO_ROWS), Format.TABLE)
+    _print_addresses(here)
+
+
+def run_day(here: Settings, ds: date, only: tuple[str, ...], *, restage: bool) -> None:
+    """Run the DAG for a date and wait.
+
+    A plain run owns the day's interval, as a scheduled one does: it is created, followed if it is
+    on its way, or cleared. A run with params stands outside the schedule.
+
+    Raises:
+        MillpondError: It failed; the sentence ends with what the failed task said last.
+    """
+    names = [_known(name).name for name in only]
+    api = AirflowApi(here)
+    if names or restage:
+        run_id = api.create_run_with({"ds": str(ds), "only": names, "restage": restage})
+    else:
+        run_id = _own_interval(api, ds)
+    api.unpause()
+    messages.print(f"following {api.page(run_id)}")
+    _follow(api, run_id)
+
+
+def _own_interval(api: AirflowApi, ds: date) -> str:
+    existing = api.find_run(ds)
+    if existing is None:
+        return api.create_run(ds)
+    run_id = str(existing["dag_run_id"])
+    if existing["state"] in ("queued", "running"):
+        messages.print(f"the run of {ds} is on its way already")
+    else:
+        messages.print(f"clearing the run of {ds}: everything is computed anew")
+        api.clear(run_id)
+    return run_id
+
+
+def _follow(api: AirflowApi, run_id: str) -> None:
+    shown: dict[str, str] = {}
+    while True:
+        state, tasks = api.state(run_id), api.tasks(run_id)
+        for task in tasks:
+            told = task.state if task.attempt < 2 else f"{task.state} (try {task.attempt})"
+            if task.state != "waiting" and shown.get(task.name) != told:
+                shown[task.name] = told
+                messages.print(f"{datetime.now(UTC):%H:%M:%S} {task.name} {told}")
+        if state == "success":
+            return
+        if state == "failed":
+            _explain(api, run_id)
+        time.sleep(POLL_SECONDS)
+
+
+def _explain(api: AirflowApi, run_id: str) -> None:
+    failed = [task for task in api.tasks(run_id) if task.state == "failed"]
+    lines = [line for task in failed for line in api.log(run_id, task)[-LAST_LINES:]]
+    names = ", ".join(task.name for task in failed) or "the run itself"
+    last = "".join(f"\n    {line}" for line in lines)
+    raise MillpondError(f"{names} failed; see {api.page(run_id)}{last}")
+
+
+def _finished_day(ds: str | None) -> date:
+    today = datetime.now(UTC).date()
+    chosen = day(ds) if ds else today - timedelta(days=1)
+    if chosen >= today:
+        raise MillpondError(
+            f"{chosen} is not over yet (it is {today} in UTC); the latest day to run is "
+            f"{today - timedelta(days=1)}"
+        )
+    return chosen
+
+
+def _known(name: str) -> Analysis:
+    try:
+        return analysis(name)
+    except KeyError:
+        known = ", ".join(a.name for a in ANALYSES)
+        raise MillpondError(f"there is no analysis {name!r}; analyses: {known}") from None
+
+
+def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -> None:
+    for name in sorted({name for each in analyses for name in each.inputs}):
+        manifest = find_manifest(Hdfs(here.hdfs_url), here.root, name, ds)
+        if manifest and not manifest.source.startswith(f"{here.data_dir}/"):
+            messages.print(
+                f"note: {name} of {ds} was read from {manifest.source}, not from {here.data_dir}: "
+                "Airflow has another MILLPOND_DATA_DIR, or the date keeps what it had"
+            )
+
+
+def _is_current(here: Settings, of: Analysis, ds: date) -> bool:
+    """Whether a mart's rows are of the inputs and the code that a run would use."""
+    mart = _current_receipt(here, of.mart, ds)
+    if mart is None or mart.code_version != _code(here, of.name):
+        return False
+    inputs = {source.path: source for source in mart.inputs}
+    for name in of.inputs:
+        clean = _current_receipt(here, dataset(name).clean, ds)
+        source = inputs.get(f"{here.root}/{dataset(name).clean.path}")
+        if clean is None or source is None or source.number != clean.number:
+            return False
+        if clean.code_version != _code(here, "conform_dataset"):
+            return False
+        if not is_current(dataset(name), ds, here):
+            return False
+    return True
+
+
+def _current_receipt(here: Settings, table: Table, ds: date) -> Receipt | None:
+    return find_receipt(here, table, ds, _stored(here, table).number(ds))
+
+
+def _code(here: Settings, application: str) -> str:
+    return code_version(here.apps_dir / f"{application}.py")
+
+
+def _stored(here: Settings, table: Table) -> StoredTable:
+    return StoredTable(table, here.hdfs_url, here.root)
+
+
+def _print_addresses(here: Settings) -> None:
+    namenode = f"http://127.0.0.1:{here.port('namenode-http')}"
+    messages.print(
+        f"\nAirflow        {here.airflow_url} (user {here.airflow_user}, password in "
+        f"{here.airflow_passwords})\nYARN           {here.yarn_url}\nHDFS           {namenode}\n"
+        f"Spark history  {here.history_url}\n\n`make down` stops everything; the data stays."
+    )

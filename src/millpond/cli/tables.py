@@ -1,0 +1,145 @@
+"""`millpond show`, `history` and `receipt`: tables on HDFS, read without a JVM."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+from rich import box
+from rich.table import Table as Grid
+
+from millpond.catalog.settings import Settings
+from millpond.catalog.tables import Table
+from millpond.cli.console import Format, day, messages, output, settings, table_named
+from millpond.errors import MillpondError, NotPublishedError
+from millpond.lake.exports import cell, to_csv
+from millpond.lake.hdfs import Hdfs
+from millpond.lake.receipts import Receipt, Receipts
+from millpond.lake.tables import StoredTable
+
+Name = Annotated[str, typer.Argument(help="a table, such as rating_histogram")]
+Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; the latest published by default")]
+ListFormat = Annotated[Format, typer.Option("--format", help="table, csv or json")]
+PUBLICATIONS_SHOWN = 50
+
+
+def show(
+    name: Name,
+    ds: Ds = None,
+    format_: ListFormat = Format.TABLE,
+    limit: Annotated[str, typer.Option(help="number of rows, or all")] = "20",
+    version: Annotated[int | None, typer.Option(help="a former version (see history)")] = None,
+) -> None:
+    """Print the rows of a table's date."""
+    stored = _stored(settings(), table_named(name))
+    chosen = published_day(stored, day(ds) if ds else None, version)
+    rows = stored.read(chosen, version)
+    shown = rows.slice(0, _limit(limit, rows.num_rows))
+    print_rows(shown, format_)
+    if format_ is Format.TABLE:
+        messages.print(f"{shown.num_rows} of {rows.num_rows} rows of {name} {chosen}")
+
+
+def history(name: Name, ds: Ds = None, format_: ListFormat = Format.TABLE) -> None:
+    """List a table's publications, the newest first."""
+    here = settings()
+    stored = _stored(here, table_named(name))
+    wanted = day(ds) if ds else None
+    found = []
+    for publication in stored.publications(wanted, PUBLICATIONS_SHOWN):
+        receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, publication.ds)
+        receipt = receipts.published_as(publication.receipt_sha256)
+        found.append(
+            {
+                "ds": str(publication.ds),
+                "number": receipt.number if receipt else None,
+                "version": publication.version,
+                "at": publication.at.isoformat(timespec="seconds"),
+                "rows": receipt.rows["out"] if receipt else None,
+                "application": receipt.application_id if receipt else None,
+                "run": receipt.run_id if receipt else None,
+            }
+        )
+    columns = ("ds", "number", "version", "at", "rows", "application", "run")
+    print_rows(pa.table({c: [row[c] for row in found] for c in columns}), format_)
+
+
+def receipt(
+    name: Name,
+    ds: Ds = None,
+    number: Annotated[int | None, typer.Option(help="the current one by default")] = None,
+) -> None:
+    """Print a receipt: what went in, what came out, which code, which checks."""
+    here = settings()
+    stored = _stored(here, table_named(name))
+    chosen = published_day(stored, day(ds) if ds else None, None)
+    wanted = number if number is not None else stored.number(chosen)
+    found = find_receipt(here, stored.table, chosen, wanted)
+    if found is None:
+        raise NotPublishedError(
+            f"{name} {chosen} has no receipt {wanted}; `millpond history {name}` lists those it has"
+        )
+    typer.echo(found.to_bytes().decode(), nl=False)
+
+
+def find_receipt(here: Settings, table: Table, ds: date, number: int) -> Receipt | None:
+    """The receipt of that number of a table's date."""
+    return Receipts(Hdfs(here.hdfs_url), here.root, table.name, ds).read(number)
+
+
+def published_day(stored: StoredTable, ds: date | None, version: int | None) -> date:
+    """The date asked for if it has been published, or the latest that has rows.
+
+    Raises:
+        NotPublishedError: It has not; the sentence says which dates have.
+    """
+    dates = stored.dates(version)
+    if ds is None and dates:
+        return dates[-1]
+    # A date that was published without rows has no partition, and a number all the same.
+    if ds is not None and (ds in dates or stored.number(ds) > 0):
+        return ds
+    name = stored.table.name
+    if not dates:
+        raise NotPublishedError(f"{name} has not been published yet; `millpond run` computes it")
+    raise NotPublishedError(f"{name} has no {ds}; it has {dates[0]} to {dates[-1]}")
+
+
+def print_rows(rows: pa.Table, format_: Format) -> None:
+    """Rows on standard output."""
+    if format_ is Format.JSON:
+        typer.echo(json.dumps([_plain(row) for row in rows.to_pylist()], ensure_ascii=False))
+    elif format_ is Format.CSV:
+        typer.echo(to_csv(rows), nl=False)
+    else:
+        output.print(_grid(rows))
+
+
+def _grid(rows: pa.Table) -> Grid:
+    grid = Grid(box=box.SIMPLE)
+    for field in rows.schema:
+        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        right = numeric or pa.types.is_decimal(field.type)
+        grid.add_column(field.name, justify="right" if right else "left")
+    for row in rows.to_pylist():
+        grid.add_row(*(cell(value) for value in row.values()))
+    return grid
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Values that JSON has; a decimal as text keeps its digits."""
+    return {name: str(v) if isinstance(v, date | Decimal) else v for name, v in row.items()}
+
+
+def _limit(text: str, rows: int) -> int:
+    if text == "all":
+        return rows
+    if not text.isdecimal():
+        raise MillpondError(f"--limit is {text!r}; give a number of rows, or all")
+    return int(text)
+
+
+def _stored(here: Settings, table: Table) -> StoredTable:
+    return StoredTable(table, here.hdfs_url, here.root)
