@@ -32,7 +32,7 @@ with DAG(
         "only": Param([], type="array", items={"enum": [a.name for a in ANALYSES]}),
     },
     **DAG_DEFAULTS,
-):
+) as daily_analytics:
     conformed = {}
     for dataset in DATASETS:
         conformed[dataset.name] = conform_task(dataset)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Platform, environment, free_port_base
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.settings import Settings
 from millpond.cluster.config import venv_bin
+from tests.integration.local_platform import Platform, environment, free_port_base
 
 PARTS = {
     "postgres",
@@ -54,7 +54,7 @@ def test_every_listening_socket_is_loopback(platform: Platform) -> None:
         if connection.status == psutil.CONN_LISTEN and connection.pid in ours
     ]
     assert len(listening) >= len(PARTS) - 1  # PostgreSQL has no port
-    open_to_others = [c for c in listening if not ip_address(c.laddr.ip).is_loopback]
+    open_to_others = [c for c in listening if not ip_address(c.laddr[0]).is_loopback]
     assert open_to_others == []
 
 

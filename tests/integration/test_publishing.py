@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import Platform
 from pyspark.sql import DataFrame, SparkSession
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
@@ -22,6 +21,7 @@ from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
 from millpond.run import Run
 from millpond.spark.job import Job
+from tests.integration.local_platform import Platform
 
 MART = RATING_HISTOGRAM.mart
 VALUES = [halves / 2 for halves in range(1, 11)]

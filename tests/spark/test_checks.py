@@ -26,7 +26,8 @@ def test_every_difference_between_rows_and_table_is_named(spark: SparkSession) -
         conform_schema(TABLE, rows)
     assert str(raised.value) == (
         "the rows for totals do not have its columns: customer_id is missing; "
-        "extra is not declared; total is int, not bigint; make the application's last select and the catalogue agree"
+        "extra is not declared; total is int, not bigint; make the application's "
+        "last select and the catalogue agree"
     )
 
 

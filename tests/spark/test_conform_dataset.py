@@ -8,13 +8,13 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from conform_dataset import clean_rows, judge_lines, quarantined_lines, stop_over_limit
 from hypothesis import given
 from pyspark.sql import SparkSession
 
 from millpond.catalog.datasets import RATINGS
 from millpond.errors import BadInputError
 from millpond.spark.lines import read_lines
+from spark_apps.conform_dataset import clean_rows, judge_lines, quarantined_lines, stop_over_limit
 
 
 def judge(
@@ -100,8 +100,8 @@ def test_over_the_limit_the_sentence_has_the_figures_and_the_remedy() -> None:
         stop_over_limit(RATINGS, date(2026, 11, 22), lines=1000, bad=11)
     assert str(raised.value) == (
         "11 of 1000 lines of ratings for 2026-11-22 do not fit (1.1%, limit 1%); the clean rows "
-        "stay as they were: `millpond show quarantine_ratings --ds 2026-11-22` lists the lines with their "
-        "reasons"
+        "stay as they were: `millpond show quarantine_ratings --ds 2026-11-22` lists the lines "
+        "with their reasons"
     )
 
 

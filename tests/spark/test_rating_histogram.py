@@ -5,11 +5,11 @@ from collections import Counter
 import hypothesis.strategies as st
 from hypothesis import given
 from pyspark.sql import SparkSession
-from rating_histogram import count_by_value
-from tables import frame
 
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.spark.checks import conform_schema
+from spark_apps.rating_histogram import count_by_value
+from tests.spark.tables import frame
 
 SCHEMA = "user_id int, movie_id int, rating double, rated_at timestamp, line_number bigint"
 

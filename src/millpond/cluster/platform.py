@@ -68,7 +68,6 @@ def up(settings: Settings, report: Report) -> None:
         ports.require_free(settings)
         config.write_all(settings)
         _end_bereft_parts(settings)
-        report(_intention(settings))
         given_up = threading.Event()
         _take(_steps(settings, report, given_up), given_up)
 
@@ -123,12 +122,6 @@ def _end_bereft_parts(settings: Settings) -> None:
         for part in parts(settings):
             if "postgres" in part.uses:
                 processes.stop(part.name, settings.home, signal.SIGKILL)
-
-
-def _intention(settings: Settings) -> str:
-    running = processes.main_processes(settings.home)
-    missing = [part.name for part in parts(settings) if part.name not in running]
-    return f"starting {', '.join(missing)}" if missing else "every part runs already"
 
 
 def _steps(settings: Settings, report: Report, given_up: threading.Event) -> Sequence[Step]:
@@ -197,6 +190,7 @@ def _bring_up(settings: Settings, part: Part, report: Report, given_up: threadin
         return
     begin = time.monotonic()
     if process is None:
+        report(f"starting {part.name}")
         process = _start(settings, part)
     _wait_until_healthy(part, process, given_up)
     report(f"{part.name} is ready at {part.address} ({time.monotonic() - begin:.1f} s)")

@@ -57,4 +57,7 @@ def holder(pid: int | None) -> str:
         command = " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:
         return f"process {pid}"
-    return f"process {pid} ({command[:100]})"
+    if len(command) > 100:
+        # The class of a Java program is at the end, behind a long class path.
+        command = f"{command[:40]} ... {command[-55:]}"
+    return f"process {pid} ({command})"

@@ -1,0 +1,83 @@
+"""What every DAG keeps to, and how the daily one is wired."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from jinja2 import StrictUndefined
+
+from millpond.airflow.defaults import YARN_POOL
+from millpond.airflow.operators import YarnSparkOperator
+from millpond.catalog.analyses import ANALYSES
+from millpond.catalog.datasets import DATASETS
+from tests.dags.conftest import DAG_FILES, all_dags, dags_of
+
+MOST_LINES = 80
+
+
+@pytest.fixture(params=all_dags(), ids=lambda dag: dag.dag_id)
+def dag(request: pytest.FixtureRequest) -> DAG:
+    found: DAG = request.param
+    return found
+
+
+@pytest.mark.parametrize("file", DAG_FILES, ids=lambda file: file.name)
+def test_a_dag_file_is_a_short_declaration(file: Path) -> None:
+    text = file.read_text()
+    assert [dag.dag_id for dag in dags_of(file)] == [file.stem]
+    assert len(text.splitlines()) <= MOST_LINES
+    # `{{ ds }}` is the logical date, which a manual run has not or has wrong: run_date(context).
+    assert not re.search(r"\{\{\s*ds\b", text)
+    # A clock makes each parse another DAG; the provider's operator never reruns a cleared task.
+    assert not re.search(r"\bnow\(|\butcnow\(|\btoday\(|SparkSubmitOperator", text)
+
+
+def test_a_dag_says_what_it_is_and_who_owns_it(dag: DAG) -> None:
+    assert dag.description
+    assert dag.doc_md
+    assert "millpond" in dag.tags
+    assert {task.owner for task in dag.tasks} == {"millpond"}
+
+
+def test_a_dag_has_intervals_and_does_not_catch_up_by_itself(dag: DAG) -> None:
+    # A bare cron string would make runs whose interval is empty.
+    assert isinstance(dag.timetable, CronDataIntervalTimetable)
+    assert dag.catchup is False
+
+
+def test_an_unknown_name_in_a_template_is_an_error(dag: DAG) -> None:
+    assert dag.template_undefined is StrictUndefined
+
+
+def test_every_task_is_retried_and_bounded_in_time(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert task.retries >= 1
+        assert task.retry_exponential_backoff
+        assert isinstance(task.execution_timeout, timedelta)
+
+
+def test_every_application_takes_a_slot_of_the_pool(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert (task.pool == YARN_POOL) == isinstance(task, YarnSparkOperator)
+
+
+def test_every_dag_ends_in_one_task_that_others_can_wait_for(dag: DAG) -> None:
+    assert [task.task_id for task in dag.leaves] == ["complete"]
+
+
+def test_the_daily_dag_is_the_catalogue() -> None:
+    [daily] = [dag for dag in all_dags() if dag.dag_id == "daily_analytics"]
+    assert set(daily.task_ids) == {
+        "complete",
+        *(f"{verb}.{dataset.name}" for dataset in DATASETS for verb in ("stage", "conform")),
+        *(f"analyse.{analysis.name}" for analysis in ANALYSES),
+    }
+    for analysis in ANALYSES:
+        task = daily.get_task(f"analyse.{analysis.name}")
+        assert task.upstream_task_ids == {f"conform.{name}" for name in analysis.inputs}
+        assert [asset.name for asset in task.outlets] == [analysis.name]
+    for dataset in DATASETS:
+        conform = daily.get_task(f"conform.{dataset.name}")
+        assert conform.upstream_task_ids == {f"stage.{dataset.name}"}

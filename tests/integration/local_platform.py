@@ -1,0 +1,81 @@
+"""A platform that a test runs against, and the command line that speaks to it."""
+
+import os
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from millpond.catalog.settings import PORT_OFFSETS, Settings
+from millpond.cluster.config import venv_bin
+from millpond.lake.hdfs import Hdfs
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform and the command line that speaks to it."""
+
+    settings: Settings
+    environ: dict[str, str]
+
+    @property
+    def data(self) -> Path:
+        """Its source files."""
+        return Path(self.settings.data_dir)
+
+    @property
+    def hdfs(self) -> Hdfs:
+        """Its NameNode."""
+        return Hdfs(self.settings.hdfs_url)
+
+    def millpond(self, *arguments: str, timeout: float = 420) -> subprocess.CompletedProcess[str]:
+        """What a person's `millpond ...` prints and how it ends."""
+        return subprocess.run(
+            [venv_bin() / "millpond", *arguments],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that names this platform's folder, but those that this test run started."""
+        mine = psutil.Process().children(recursive=True)
+        return [p for p in psutil.process_iter() if p not in mine and self._owns(p)]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            home = str(self.settings.home)
+            return home in process.environ().get("MILLPOND_PART_HOME", "") or home in " ".join(
+                process.cmdline()
+            )
+        except psutil.Error:
+            return False
+
+
+def free_port_base() -> int:
+    """The first block of ports that nobody listens on, below those the system hands out."""
+    for base in range(20_000, 32_000, 100):
+        if all(_is_free(base + offset) for offset in PORT_OFFSETS.values()):
+            return base
+    raise AssertionError("no block of 100 ports is free between 20000 and 32000")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def environment(home: Path, port_base: int, data: Path) -> dict[str, str]:
+    """A person's environment, pointed at a platform."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("MILLPOND_")}
+    return {
+        **mine,
+        "MILLPOND_HOME": str(home),
+        "MILLPOND_PORT_BASE": str(port_base),
+        "MILLPOND_DATA_DIR": str(data),
+    }
