@@ -32,7 +32,7 @@ class Run:
 
     def __post_init__(self) -> None:
         # It becomes part of a file name and of a YARN tag, which is lower case.
-        if not re.fullmatch(r"[a-z0-9-]{1,60}", self.generation):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,59}", self.generation):
             raise MillpondError(
                 f"generation {self.generation!r} is not 1 to 60 lower-case letters, digits, hyphens"
             )
@@ -54,7 +54,8 @@ class Run:
                 "--attempt",
                 str(self.attempt),
             ),
-            *("--run-id", self.run_id, "--root", self.root, *pairs),
+            # A person may have named the run, with a hyphen first.
+            *(f"--run-id={self.run_id}", "--root", self.root, *pairs),
         ]
 
     @classmethod

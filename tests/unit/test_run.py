@@ -15,9 +15,9 @@ DAY = date(2026, 11, 22)
 runs = st.builds(
     Run,
     ds=st.dates(),
-    generation=st.from_regex(r"[a-z0-9-]{1,60}", fullmatch=True),
+    generation=st.from_regex(r"[a-z0-9][a-z0-9-]{0,59}", fullmatch=True),
     attempt=st.integers(1, 99),
-    run_id=st.text("abcXYZ0189_:+.-T", min_size=1).filter(lambda text: not text.startswith("-")),
+    run_id=st.text("abcXYZ0189_:+.-T", min_size=1),
     root=st.just("/millpond"),
     settings=st.lists(st.tuples(st.text("abc_", min_size=1), st.text("xyz=0. ", max_size=8))).map(
         tuple

@@ -7,8 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,14 @@ from millpond.cluster.config import hadoop_environment
 from millpond.cluster.daemons import Part, format_command, parts
 from millpond.cluster.health import why_unhealthy
 from millpond.cluster.java import require_java
+from millpond.cluster.steps import Step, take
 from millpond.errors import MillpondError
 from millpond.lake.tables import create_missing
 
 Report = Callable[[str], None]
 
-# From start to healthy; ten parts that start together on two cores need about a third of it.
-HEALTHY_SECONDS = 180
+# From start to healthy; ten parts that start together on two cores need about a quarter of it.
+HEALTHY_SECONDS = 120
 POLL_SECONDS = 0.2
 
 
@@ -44,15 +45,6 @@ class PartState:
     why: str
 
 
-@dataclass(frozen=True)
-class Step:
-    """Something `up` brings about; doing it twice is doing it once."""
-
-    name: str
-    after: tuple[str, ...]
-    action: Callable[[], None]
-
-
 def up(settings: Settings, report: Report) -> None:
     """Have every part running and healthy; what already is, stays as it is.
 
@@ -61,6 +53,7 @@ def up(settings: Settings, report: Report) -> None:
     """
     require_java()
     postgres.require_short_socket_path(settings)
+    postgres.require_ordinary_user()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _turn(settings.home, "up", report):
         jars.ensure(report)
@@ -69,7 +62,7 @@ def up(settings: Settings, report: Report) -> None:
         config.write_all(settings)
         _end_bereft_parts(settings)
         given_up = threading.Event()
-        _take(_steps(settings, report, given_up), given_up)
+        take(_start_steps(settings, report, given_up), given_up)
 
 
 def down(settings: Settings, report: Report) -> None:
@@ -78,10 +71,10 @@ def down(settings: Settings, report: Report) -> None:
     Raises:
         MillpondError: A process survives.
     """
-    if not settings.home.is_dir():
-        return
-    with _turn(settings.home, "down", report):
-        _take(_stop_steps(settings, report), threading.Event())
+    # Somebody may have deleted the folder of a running platform, and the lock with it.
+    turn = _turn(settings.home, "down", report) if settings.home.is_dir() else nullcontext()
+    with turn:
+        take(_stop_steps(settings, report), threading.Event())
         processes.end_all(found.process for found in processes.marked(settings.home))
 
 
@@ -124,7 +117,7 @@ def _end_bereft_parts(settings: Settings) -> None:
                 processes.stop(part.name, settings.home, signal.SIGKILL)
 
 
-def _steps(settings: Settings, report: Report, given_up: threading.Event) -> Sequence[Step]:
+def _start_steps(settings: Settings, report: Report, given_up: threading.Event) -> Sequence[Step]:
     def step(name: str, after: tuple[str, ...], action: Callable[[Settings], None]) -> Step:
         return Step(name, after, partial(action, settings))
 
@@ -158,40 +151,20 @@ def _stop_steps(settings: Settings, report: Report) -> Sequence[Step]:
     return [Step(part.name, users(part), partial(stop, part)) for part in reversed(everything)]
 
 
-def _take(steps: Sequence[Step], given_up: threading.Event) -> None:
-    """Take every step as soon as those before it are done; the first failure ends all waiting."""
-    done = {step.name: Future[None]() for step in steps}
-
-    def take(step: Step) -> None:
-        try:
-            for name in step.after:
-                done[name].result()
-            step.action()
-            done[step.name].set_result(None)
-        except Exception as error:  # noqa: BLE001  it is raised again below, in the caller's thread
-            done[step.name].set_exception(error)
-
-    with ThreadPoolExecutor(len(steps)) as pool:
-        pool.map(take, steps)
-        try:
-            for future in as_completed(done.values()):
-                future.result()
-        finally:
-            given_up.set()
-
-
 def _bring_up(settings: Settings, part: Part, report: Report, given_up: threading.Event) -> None:
     process = processes.main_processes(settings.home).get(part.name)
     if process is not None and (change := _changed_setting(part, process)):
         report(f"restarting {part.name}: {change}")
         processes.stop(part.name, settings.home, part.stop_signal)
         process = None
-    if process is not None and why_unhealthy(part.probe, process) is None:
-        return
     begin = time.monotonic()
     if process is None:
         report(f"starting {part.name}")
         process = _start(settings, part)
+    elif (why := why_unhealthy(part.probe, process)) is None:
+        return
+    else:
+        report(f"waiting for {part.name}: {why}")
     _wait_until_healthy(part, process, given_up)
     report(f"{part.name} is ready at {part.address} ({time.monotonic() - begin:.1f} s)")
 

@@ -46,27 +46,35 @@ def require_short_socket_path(settings: Settings) -> None:
         )
 
 
-def as_ordinary_user() -> list[str]:
+def as_ordinary_user() -> tuple[str, ...]:
     """What comes before a server command, for PostgreSQL refuses to run as root.
 
     Root runs it in a user namespace in which it is somebody else; outside, its files and processes
     still belong to root.
     """
-    if os.geteuid() != 0:
-        return []
-    become = ["unshare", "--user", "--map-user=1000"]
-    if not shutil.which("unshare") or subprocess.run([*become, "true"], check=False).returncode:
+    return ("unshare", "--user", "--map-user=1000") if os.geteuid() == 0 else ()
+
+
+def require_ordinary_user() -> None:
+    """Raise if this is root and cannot be an ordinary user for PostgreSQL."""
+    become = as_ordinary_user()
+    if not become:
+        return
+    if (
+        not shutil.which(become[0])
+        or subprocess.run([*become, "true"], capture_output=True, check=False).returncode
+    ):
         raise MillpondError(
-            "PostgreSQL does not run as root, and this machine does not let root become another "
-            "user with `unshare --user --map-user=1000`; run Millpond as an ordinary user"
+            f"PostgreSQL does not run as root, and `{' '.join(become)}`, by which root can be "
+            "another user for it, does not work on this machine; run Millpond as an ordinary user"
         )
-    return become
 
 
 def server_command(settings: Settings) -> tuple[str, ...]:
     """The server: reached over its socket alone."""
     options = {
         "listen_addresses": "",
+        "port": PORT,
         "unix_socket_directories": str(postgres_socket_dir(settings)),
         "unix_socket_permissions": "0700",
         # Airflow's parts hold about 15 each at most.
@@ -97,19 +105,30 @@ def initialise(settings: Settings) -> None:
 
 def why_not_answering(settings: Settings) -> str | None:
     """None if the server answers a query."""
-    return None if query(settings, "postgres", "SELECT 1") == "1" else "it does not answer yet"
+    try:
+        query(settings, "SELECT 1")
+    except MillpondError as error:
+        return str(error)
+    return None
 
 
-def query(settings: Settings, database: str, sql: str) -> str | None:
-    """The text of a query's one value; None if it fails."""
-    login = ["-h", str(postgres_socket_dir(settings)), "-p", PORT, "-U", "airflow", "-d", database]
+def query(settings: Settings, sql: str) -> str:
+    """The text of a query's one value.
+
+    Raises:
+        MillpondError: It failed, or nothing answers.
+    """
+    server = ["-h", str(postgres_socket_dir(settings)), "-p", PORT]
     answer = subprocess.run(
-        [binary("psql"), "-X", "-At", *login, "-c", sql],
+        [binary("psql"), "-X", "-At", *server, "-U", "airflow", "-d", "postgres", "-c", sql],
         capture_output=True,
         text=True,
         check=False,
     )
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    if answer.returncode != 0:
+        first = answer.stderr.strip().partition("\n")[0]
+        raise MillpondError(f"PostgreSQL did not answer {sql!r}: {first}")
+    return answer.stdout.strip()
 
 
 def migrate(settings: Settings) -> None:
@@ -117,15 +136,14 @@ def migrate(settings: Settings) -> None:
 
     The database's comment remembers the version: asking Airflow itself costs seconds.
     """
-    if not query(settings, "postgres", "SELECT 1 FROM pg_database WHERE datname = 'airflow'"):
-        query(settings, "postgres", "CREATE DATABASE airflow")
     current = f"Airflow {version('apache-airflow')}"
-    comment = (
-        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'airflow'"
-    )
-    if query(settings, "postgres", comment) == current:
+    known = "SELECT coalesce(shobj_description(oid, 'pg_database'), 'new') FROM pg_database"
+    found = query(settings, f"{known} WHERE datname = 'airflow'")
+    if found == current:
         return
+    if not found:
+        query(settings, "CREATE DATABASE airflow")
     command = [str(venv_bin() / "airflow"), "db", "migrate"]
     log = settings.home / "logs" / "airflow-migrate.log"
     processes.run("airflow", settings.home, command, airflow_environment(settings), log)
-    query(settings, "postgres", f"COMMENT ON DATABASE airflow IS '{current}'")
+    query(settings, f"COMMENT ON DATABASE airflow IS '{current}'")

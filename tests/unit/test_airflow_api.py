@@ -1,0 +1,177 @@
+"""Running the daily DAG over Airflow's REST API, and following it."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from millpond.catalog.settings import Settings
+from millpond.cli import runs
+from millpond.cli.airflow_api import AirflowApi
+from millpond.errors import MillpondError
+from tests.unit.answers import Answer, Answers
+
+D = date(2026, 11, 22)
+DAG = "/api/v2/dags/daily_analytics"
+
+
+class Airflow:
+    """A server that has the given run, whose states follow one another as it is asked."""
+
+    def __init__(
+        self, existing: str | None, states: list[str], tasks: list[dict[str, Any]]
+    ) -> None:
+        self.existing, self.states, self.tasks = existing, states, tasks
+        self.answers = Answers(self.answer)
+
+    def answer(self, method: str, url: str) -> Answer:
+        path = urlsplit(url).path
+        if path == "/auth/token":
+            return 201, {"access_token": "t"}
+        if (method, path) == ("GET", f"{DAG}/dagRuns"):
+            run = {"dag_run_id": "old", "state": self.existing}
+            return 200, {"dag_runs": [run] if self.existing else []}
+        if (method, path) == ("POST", f"{DAG}/dagRuns"):
+            return 200, {"dag_run_id": "new"}
+        if path.endswith("/taskInstances"):
+            return 200, {"task_instances": self.tasks}
+        if "/logs/" in path:
+            detail = [{"exc_type": "AirflowException", "exc_value": "no source file"}]
+            return 200, {"content": [{"event": "Task failed", "error_detail": detail}]}
+        if method == "GET":
+            return 200, {"state": self.states.pop(0)}
+        return 200, {}
+
+    def changes(self) -> list[tuple[str, str, Any]]:
+        """What it was told to do, but the login."""
+        return [
+            (method, urlsplit(url).path.removeprefix(DAG), body)
+            for method, url, body in self.answers.asked
+            if method != "GET" and "/auth/" not in url
+        ]
+
+
+TASK = {"task_id": "stage.ratings", "state": "success", "try_number": 1, "start_date": "2026"}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Settings:
+    passwords = tmp_path / "airflow" / "passwords.json"
+    passwords.parent.mkdir()
+    passwords.write_text(json.dumps({"admin": "hunter2"}))
+    return Settings.from_env({"MILLPOND_HOME": str(tmp_path)})
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def mount(airflow: Airflow) -> Airflow:
+        session = requests.Session()
+        session.mount("http://", airflow.answers)
+        monkeypatch.setattr(requests, "Session", lambda: session)
+        monkeypatch.setattr(runs, "POLL_SECONDS", 0)
+        return airflow
+
+    return mount
+
+
+def test_a_new_day_gets_a_run_that_owns_its_interval(here: Settings, serve: Any) -> None:
+    airflow = serve(Airflow(None, ["queued", "running", "success"], [TASK]))
+    runs.run_day(here, D, (), restage=False)
+    assert airflow.changes() == [
+        (
+            "POST",
+            "/dagRuns",
+            {
+                "logical_date": "2026-11-22T00:00:00+00:00",
+                "data_interval_start": "2026-11-22T00:00:00+00:00",
+                "data_interval_end": "2026-11-23T00:00:00+00:00",
+            },
+        ),
+        # After the run is there: the scheduler makes a run of yesterday as soon as it may.
+        ("PATCH", "", {"is_paused": False}),
+    ]
+    asked = parse_qs(urlsplit(airflow.answers.asked[1][1]).query)
+    assert asked["logical_date_gte"] == asked["logical_date_lte"] == ["2026-11-22T00:00:00+00:00"]
+
+
+def test_a_finished_run_is_cleared_and_computed_anew(here: Settings, serve: Any) -> None:
+    airflow = serve(Airflow("success", ["queued", "success"], [TASK]))
+    runs.run_day(here, D, (), restage=False)
+    assert airflow.changes()[0] == ("POST", "/dagRuns/old/clear", {"dry_run": False})
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_run_on_its_way_is_only_followed(here: Settings, serve: Any, state: str) -> None:
+    airflow = serve(Airflow(state, ["success"], [TASK]))
+    runs.run_day(here, D, (), restage=False)
+    assert [path for _, path, _ in airflow.changes()] == [""]
+
+
+def test_a_run_with_params_stands_outside_the_schedule(here: Settings, serve: Any) -> None:
+    airflow = serve(Airflow("success", ["success"], [TASK]))
+    runs.run_day(here, D, ("rating_histogram",), restage=True)
+    assert airflow.changes()[0] == (
+        "POST",
+        "/dagRuns",
+        {
+            "logical_date": None,
+            "conf": {"ds": "2026-11-22", "only": ["rating_histogram"], "restage": True},
+        },
+    )
+
+
+def test_progress_is_one_line_for_each_change(
+    here: Settings, serve: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = {**TASK, "task_id": "complete", "state": None, "start_date": None}
+    again = {**TASK, "task_id": "conform.ratings", "state": "running", "try_number": 2}
+    serve(Airflow(None, ["running", "running", "success"], [waiting, TASK, again]))
+    runs.run_day(here, D, (), restage=False)
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()[1:]]
+    assert lines == ["conform.ratings running (try 2)", "stage.ratings success"]
+
+
+def test_a_failure_ends_with_what_the_task_said_last(here: Settings, serve: Any) -> None:
+    failed = {**TASK, "state": "failed", "try_number": 3}
+    serve(Airflow(None, ["running", "failed"], [failed]))
+    with pytest.raises(MillpondError) as raised:
+        runs.run_day(here, D, (), restage=False)
+    assert str(raised.value) == (
+        f"stage.ratings failed; see {here.airflow_url}/dags/daily_analytics/runs/new\n"
+        "    Task failed AirflowException: no source file"
+    )
+
+
+def test_an_unknown_analysis_is_refused_before_anything_is_asked(here: Settings) -> None:
+    with pytest.raises(MillpondError, match="there is no analysis 'histogram'; analyses: rating_"):
+        runs.run_day(here, D, ("histogram",), restage=False)
+
+
+def test_without_airflow_the_sentence_says_how_to_start_it(here: Settings, serve: Any) -> None:
+    airflow = Airflow(None, [], [])
+    airflow.answers = Answers(lambda *_: requests.ConnectionError())
+    serve(airflow)
+    with pytest.raises(MillpondError) as raised:
+        AirflowApi(here)
+    assert str(raised.value) == (
+        f"Airflow does not answer at {here.airflow_url} (ConnectionError); `millpond up` starts "
+        "it, MILLPOND_AIRFLOW_URL says where it is"
+    )
+
+
+def test_a_refusal_is_shown_with_its_reason(here: Settings, serve: Any) -> None:
+    airflow = Airflow(None, [], [])
+    airflow.answers = Answers(lambda *_: (401, {"detail": "Invalid credentials"}))
+    serve(airflow)
+    with pytest.raises(MillpondError, match="Airflow answered 401 to POST .*Invalid credentials"):
+        AirflowApi(here)
+
+
+def test_a_missing_password_is_named_with_its_file(tmp_path: Path) -> None:
+    here = Settings.from_env({"MILLPOND_HOME": str(tmp_path)})
+    with pytest.raises(MillpondError, match=r"no password of admin in .*airflow/passwords.json; "):
+        AirflowApi(here)

@@ -1,0 +1,183 @@
+"""The command line: what goes to which stream, and how each command ends."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import hypothesis.strategies as st
+import pyarrow as pa
+import pytest
+from hypothesis import given
+
+from millpond.catalog.analyses import RATING_HISTOGRAM
+from millpond.catalog.tables import Table
+from millpond.cli import main, tables
+from millpond.cli.console import Format, day, table_named
+from millpond.cli.tables import print_rows
+from millpond.errors import MillpondError, NotPublishedError
+from millpond.lake.tables import StoredTable, arrow_schema
+
+DAYS = [date(2026, 11, 1), date(2026, 11, 21)]
+
+
+class Shelf(StoredTable):
+    """A table that has the histogram's rows for some dates, and was published empty for one."""
+
+    def __init__(self, table: Table, *_: str) -> None:
+        self.table = table
+
+    def dates(self, version: int | None = None) -> list[date]:
+        return DAYS
+
+    def number(self, ds: date) -> int:
+        return int(ds in DAYS or ds == date(2026, 11, 5))
+
+    def read(self, ds: date, version: int | None = None) -> pa.Table:
+        values = [halves / 2 for halves in range(1, 11)] if ds in DAYS else []
+        rows = [{"rating": value, "ratings": 7, "ds": ds} for value in values]
+        return pa.Table.from_pylist(rows, schema=arrow_schema(RATING_HISTOGRAM.mart))
+
+
+@pytest.fixture
+def millpond(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command: its exit code, standard output and standard error."""
+    monkeypatch.setattr(tables, "StoredTable", Shelf)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["millpond", *arguments])
+        try:
+            main.run()
+            code: Any = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def test_by_default_the_latest_date_is_shown(millpond: Any) -> None:
+    code, out, err = millpond("show", "rating_histogram", "--format", "csv", "--limit", "2")
+    assert (code, err) == (0, "")
+    assert out == "rating,ratings,ds\n0.5,7,2026-11-21\n1.0,7,2026-11-21\n"
+
+
+def test_json_is_one_array_of_objects(millpond: Any) -> None:
+    _, out, _ = millpond("show", "rating_histogram", "--format", "json", "--limit", "all")
+    rows = json.loads(out)
+    assert len(rows) == 10
+    assert rows[0] == {"rating": 0.5, "ratings": 7, "ds": "2026-11-21"}
+
+
+def test_a_table_on_the_screen_counts_its_rows_beside_it(millpond: Any) -> None:
+    _, out, err = millpond("show", "rating_histogram", "--limit", "3")
+    assert "rating" in out
+    assert err == "3 of 10 rows of rating_histogram 2026-11-21\n"
+
+
+def test_published_and_empty_is_no_error(millpond: Any) -> None:
+    arguments = ("show", "rating_histogram", "--ds", "2026-11-05", "--format", "json")
+    assert millpond(*arguments) == (0, "[]\n", "")
+
+
+def test_a_date_that_was_not_published_ends_with_2(millpond: Any) -> None:
+    code, out, err = millpond("show", "rating_histogram", "--ds", "2026-11-22")
+    assert (code, out) == (2, "")
+    assert err == (
+        "millpond: rating_histogram has no 2026-11-22; it has 2026-11-01 to 2026-11-21\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("show", "rating_histgram"), "did you mean rating_histogram?"),
+        (
+            ("show", "xyz"),
+            "there is no table 'xyz'; choose one of the tables Tables: clean_ratings",
+        ),
+        (("show", "rating_histogram", "--ds", "22.11.26"), "'22.11.26' is no date; write it as"),
+        (("show", "rating_histogram", "--limit", "some"), "--limit is 'some'; give a number of"),
+        (("run", "--ds", "2999-01-01"), "2999-01-01 is not over yet"),
+        (("run", "--only", "histogram", "--ds", "2026-01-01"), "there is no analysis 'histogram'"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_sentence(
+    millpond: Any, arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, out, err = millpond(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith("millpond: ")
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_today_is_not_over_and_yesterday_is_named(millpond: Any) -> None:
+    today = datetime.now(UTC).date()
+    _, _, err = millpond("run", "--ds", str(today))
+    assert f"the latest day to run is {today - timedelta(days=1)}" in err
+
+
+def test_an_interruption_ends_with_130_and_a_word(
+    millpond: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tables, "print_rows", interrupt)
+    code, _, err = millpond("show", "rating_histogram")
+    # typer ends an interrupted command itself.
+    assert code == 130
+    assert "Traceback" not in err
+
+
+@given(
+    values=st.lists(
+        st.tuples(st.text(), st.decimals(-1000, 1000, places=2), st.none() | st.integers(0, 9))
+    )
+)
+def test_json_keeps_every_value(values: list[tuple[str, Decimal, int | None]]) -> None:
+    columns = list(zip(*values, strict=True)) or [(), (), ()]
+    types = (pa.string(), pa.decimal128(18, 2), pa.int32())
+    rows = pa.table(
+        {
+            name: pa.array(column, type_)
+            for name, column, type_ in zip("abc", columns, types, strict=True)
+        }
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        printed: list[str] = []
+        patched.setattr(tables.typer, "echo", printed.append)
+        print_rows(rows, Format.JSON)
+    read = [(row["a"], Decimal(row["b"]), row["c"]) for row in json.loads(printed[0])]
+    assert read == values
+
+
+def test_reading_a_table_loads_neither_spark_nor_airflow() -> None:
+    script = (
+        "import sys; import millpond.cli.main; "
+        "print([m for m in ('airflow', 'pyspark') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_a_table_is_found_by_its_name() -> None:
+    assert table_named("clean_ratings").path == "clean/ratings"
+    assert day("2026-11-22") == date(2026, 11, 22)
+    with pytest.raises(MillpondError):
+        day("tomorrow")
+
+
+def test_nothing_published_at_all_says_how_to_begin() -> None:
+    class Bare(Shelf):
+        def dates(self, version: int | None = None) -> list[date]:
+            return []
+
+    with pytest.raises(NotPublishedError, match="has not been published yet; `millpond run`"):
+        tables.published_day(Bare(RATING_HISTOGRAM.mart), None, None)
