@@ -53,7 +53,7 @@ def test_an_unknown_name_in_a_template_is_an_error(dag: DAG) -> None:
 
 def test_every_task_is_retried_and_bounded_in_time(dag: DAG) -> None:
     for task in dag.tasks:
-        assert task.retries >= 1
+        assert (task.retries or 0) >= 1
         assert task.retry_exponential_backoff
         assert isinstance(task.execution_timeout, timedelta)
 

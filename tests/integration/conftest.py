@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from millpond.catalog.analyses import all_tables
 from millpond.catalog.settings import Settings
 from millpond.cluster.config import spark_environment
+from millpond.lake.tables import StoredTable
 from tests.integration.local_platform import Platform, environment, free_port_base
 
 
@@ -45,17 +47,18 @@ def platform() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="session")
-def days() -> Iterator[date]:
-    """Dates that no other test uses."""
-    return (date(2020, 1, 1) + timedelta(n) for n in itertools.count())
+def days(platform: Platform) -> Iterator[date]:
+    """Dates that no other test uses, and that a platform that was kept has never published."""
+    at = (platform.settings.hdfs_url, platform.settings.root)
+    tables = [StoredTable(table, *at) for table in all_tables()]
+    every_day = (date(2020, 1, 1) + timedelta(n) for n in itertools.count())
+    return (ds for ds in every_day if not any(table.number(ds) for table in tables))
 
 
 @pytest.fixture
-def day(platform: Platform, days: Iterator[date]) -> date:
-    """A date that has never been published."""
-    return next(
-        ds for ds in days if not platform.hdfs.names(f"/millpond/receipts/clean_ratings/ds={ds}")
-    )
+def day(days: Iterator[date]) -> date:
+    """One such date."""
+    return next(days)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
+import typer
 from hypothesis import given
 
 from millpond.catalog.analyses import RATING_HISTOGRAM
@@ -150,7 +151,7 @@ def test_json_keeps_every_value(values: list[tuple[str, Decimal, int | None]]) -
     )
     with pytest.MonkeyPatch.context() as patched:
         printed: list[str] = []
-        patched.setattr(tables.typer, "echo", printed.append)
+        patched.setattr(typer, "echo", printed.append)
         print_rows(rows, Format.JSON)
     read = [(row["a"], Decimal(row["b"]), row["c"]) for row in json.loads(printed[0])]
     assert read == values

@@ -104,7 +104,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, Page | Exception]:
         status, content, headers = page
         return response(requests.Request("GET", url).prepare(), status, content, headers)
 
-    monkeypatch.setattr(sources.requests, "get", get)
+    monkeypatch.setattr(requests, "get", get)
     return pages
 
 

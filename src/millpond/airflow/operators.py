@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import NEVER_EXPIRE, get_current_context
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from millpond.airflow.dates import run_date
 from millpond.airflow.generations import (
@@ -55,7 +56,7 @@ class YarnSparkOperator(SparkSubmitOperator):
     task: it skips itself in a run that was asked for others.
     """
 
-    operator_extra_links: ClassVar[Any] = (YarnLink(), HistoryLink())
+    operator_extra_links = (YarnLink(), HistoryLink())
 
     def __init__(
         self,

@@ -1,98 +1,89 @@
-"""`millpond up`, `down`, `status` and `doctor`."""
+"""`millpond up`, `down`, `status` and `doctor`: the local platform."""
 
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from millpond.catalog.settings import Settings
+from millpond.cli.console import messages, output, settings
 from millpond.cluster import config, platform
 from millpond.cluster.doctor import doctor as examine
 
 app = typer.Typer(no_args_is_help=True)
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
-results = Console(highlight=False, soft_wrap=True)
+
+# Names stay whole in a narrow terminal; what explains them is folded.
+WHOLE_COLUMNS = ("part", "state", "pid", "check", "")
+# A file or a pipe has no width to respect.
+UNBOUND_WIDTH = 200
 
 
-class Format(StrEnum):
+class ListFormat(StrEnum):
     """How a list is printed."""
 
     TABLE = "table"
     JSON = "json"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
-
-
-def register(parent: typer.Typer) -> None:
-    """Add these commands to another application."""
-    parent.registered_commands.extend(app.registered_commands)
+FormatOption = Annotated[ListFormat, typer.Option("--format", help="How to print it.")]
 
 
 @app.command()
 def up() -> None:
     """Start the local platform, and wait until every part is healthy."""
-    settings = _settings()
-    platform.up(settings, _say)
+    here = settings()
+    platform.up(here, _say)
     _say(
-        f"the platform runs; Airflow is at {settings.airflow_url} (user {settings.airflow_user}, "
-        f"password in {config.passwords_file(settings)}); `millpond status` lists all parts"
+        f"the platform runs; Airflow is at {here.airflow_url} (user {here.airflow_user}, "
+        f"password in {config.passwords_file(here)}); `millpond status` lists all parts"
     )
 
 
 @app.command()
 def down() -> None:
     """Stop the local platform; its data stays."""
-    platform.down(_settings(), _say)
+    platform.down(settings(), _say)
     _say("the platform is stopped; nothing of it runs")
 
 
 @app.command()
-def status(format_: FormatOption = Format.TABLE) -> None:
+def status(format_: FormatOption = ListFormat.TABLE) -> None:
     """Show every part; the exit code is 1 unless all run."""
-    states = platform.status(_settings())
-    if format_ is Format.JSON:
+    states = platform.status(settings())
+    if format_ is ListFormat.JSON:
         typer.echo(json.dumps([{**asdict(state), "log": str(state.log)} for state in states]))
     else:
-        table = _table("part", "state", "pid", "address", "why")
-        for state in states:
-            pid = "" if state.pid is None else str(state.pid)
-            table.add_row(state.name, state.state, pid, state.address, state.why)
-        results.print(table)
+        rows = [(s.name, s.state, str(s.pid or ""), s.address, s.why) for s in states]
+        _print_table(("part", "state", "pid", "address", "why"), rows)
     raise typer.Exit(0 if all(state.state == "running" for state in states) else 1)
 
 
 @app.command()
-def doctor(format_: FormatOption = Format.TABLE) -> None:
+def doctor(format_: FormatOption = ListFormat.TABLE) -> None:
     """Check everything a run needs; the exit code is 1 if something is missing."""
-    checks = examine(_settings())
-    if format_ is Format.JSON:
+    checks = examine(settings())
+    if format_ is ListFormat.JSON:
         typer.echo(json.dumps([asdict(check) for check in checks]))
     else:
-        table = _table("check", "", "found", "remedy")
-        for check in checks:
-            remedy = "" if check.ok else check.remedy
-            table.add_row(check.name, "ok" if check.ok else "FAILED", check.found, remedy)
-        results.print(table)
+        rows = [
+            (c.name, "ok" if c.ok else "FAILED", c.found, "" if c.ok else c.remedy) for c in checks
+        ]
+        _print_table(("check", "", "found", "remedy"), rows)
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
 
 
-def _settings() -> Settings:
-    return Settings.from_env(os.environ)
-
-
-def _table(*columns: str) -> Table:
+def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        # Names stay whole in a narrow terminal; what explains them is folded.
-        whole = column in ("part", "state", "pid", "check", "")
-        table.add_column(column, no_wrap=whole, overflow="fold")
-    return table
+        table.add_column(column, no_wrap=column in WHOLE_COLUMNS, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console(highlight=False, width=None if output.is_terminal else UNBOUND_WIDTH).print(table)
 
 
 def _say(text: str) -> None:

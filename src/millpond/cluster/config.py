@@ -79,6 +79,11 @@ def yarn_local_dir(settings: Settings) -> Path:
     return settings.home / "yarn" / "local"
 
 
+def temporary_dir(settings: Settings) -> Path:
+    """Where the parts put what they need for a while."""
+    return settings.home / "tmp"
+
+
 def spark_home() -> Path:
     """The Spark inside pyspark, found without importing it."""
     spec = find_spec("pyspark")
@@ -193,6 +198,7 @@ def yarn_site(settings: Settings, memory_mb: int) -> str:
                 "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore"
             ),
             "yarn.resourcemanager.fs.state-store.uri": (settings.home / "yarn" / "state").as_uri(),
+            "yarn.node-attribute.fs-store.root-dir": (settings.home / "yarn" / "nodes").as_uri(),
             # Without Kerberos anybody could submit over HTTP as anybody.
             "yarn.webapp.enable-rest-app-submissions": "false",
             # Containers carry the platform's mark too, so that `down` finds orphaned ones.
@@ -357,6 +363,9 @@ def hadoop_environment(settings: Settings) -> dict[str, str]:
         "PATH": os.pathsep.join(programs),
         "HADOOP_CONF_DIR": str(hadoop_conf_dir(settings)),
         "MILLPOND_PORT_BASE": str(settings.port_base),
+        # What a killed process leaves behind goes with this folder, and is not found in /tmp.
+        "TMPDIR": str(temporary_dir(settings)),
+        "JDK_JAVA_OPTIONS": f"-Djava.io.tmpdir={temporary_dir(settings)} -XX:-UsePerfData",
     }
 
 
@@ -412,7 +421,7 @@ def write_all(settings: Settings) -> None:
         spark_conf_dir(settings),
         airflow_home(settings),
     )
-    for folder in (hadoop, spark, airflow):
+    for folder in (hadoop, spark, airflow, temporary_dir(settings)):
         folder.mkdir(parents=True, exist_ok=True)
     write_private(hadoop / "core-site.xml", core_site(settings))
     write_private(hadoop / "hdfs-site.xml", hdfs_site(settings))

@@ -38,9 +38,12 @@ def namenode(http: str, leave_safe_mode: str) -> Probe:
     """Healthy out of safe mode."""
 
     def probe(_: psutil.Process) -> str | None:
-        if safe_mode := bean(http, "NameNode", "NameNodeInfo")["Safemode"]:
-            return f"{safe_mode} To leave it although blocks may be lost: {leave_safe_mode}"
-        return None
+        text = bean(http, "NameNode", "NameNodeInfo")["Safemode"]
+        if not text:
+            return None
+        # What follows recommends a program that is not installed.
+        reason = text.partition(" Use ")[0].rstrip(".")
+        return f"{reason}; if that stays, and lost blocks may be given up: {leave_safe_mode}"
 
     return probe
 
