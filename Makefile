@@ -9,7 +9,7 @@ CODE := src dags spark_apps plugins tests benchmarks
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help setup demo up down status check fix test test-unit test-spark test-dags \
-        test-integration golden requirements clean
+        test-integration golden docs requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,7 @@ check: setup ## formatter, linter, import rules, types: changes nothing
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python -m millpond.cli.reference --check
 
 fix: setup ## let formatter and linter mend what they can
 	$(BIN)/ruff format $(CODE)
@@ -64,6 +65,9 @@ test-integration: setup ## the real platform, beside any other that runs
 
 golden: setup ## rewrite the golden spark-submit commands
 	$(BIN)/pytest tests/dags --golden-refresh
+
+docs: setup ## write the reference pages from the catalogue
+	$(BIN)/python -m millpond.cli.reference
 
 requirements: ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --generate-hashes \

@@ -5,9 +5,9 @@ it is an address, a path or a name.
 """
 
 import base64
-import getpass
 import json
 import os
+import pwd
 import secrets
 import sys
 from collections.abc import Mapping
@@ -107,6 +107,11 @@ def local_hdfs_url(settings: Settings) -> str:
     return f"hdfs://{at(settings, 'namenode-rpc')}"
 
 
+def os_user() -> str:
+    """Who this process is to Hadoop, which asks the system and not LOGNAME."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def yarn_memory_mb() -> int:
     """What containers may use together: half the machine, and never more than 10 GB of it."""
     return min(10 * 1024, psutil.virtual_memory().total // 2**20 // 2)
@@ -119,7 +124,7 @@ def core_site(settings: Settings) -> str:
             "fs.defaultFS": local_hdfs_url(settings),
             "hadoop.tmp.dir": str(settings.home / "hadoop-tmp"),
             # Who the NameNode's pages browse as; its default may read nothing.
-            "hadoop.http.staticuser.user": getpass.getuser(),
+            "hadoop.http.staticuser.user": os_user(),
         }
     )
 
@@ -397,7 +402,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "conn_type": "webhdfs",
         "host": LOOPBACK,
         "port": settings.port("namenode-http"),
-        "login": getpass.getuser(),
+        "login": os_user(),
     }
     return {
         **spark_environment(settings),

@@ -1,6 +1,5 @@
 """What a fresh platform needs beside its daemons: folders on HDFS, and Airflow's pool."""
 
-import getpass
 import json
 
 import requests
@@ -12,6 +11,7 @@ from millpond.cluster.config import (
     CONCURRENT_APPLICATIONS,
     at,
     local_hdfs_url,
+    os_user,
     passwords_file,
 )
 from millpond.errors import MillpondError
@@ -31,7 +31,7 @@ def create_folders(settings: Settings) -> None:
     """Create the folders that parts and applications expect."""
     client = Client(local_hdfs_url(settings))
     zones = (f"{settings.root}/{zone}" for zone in ZONES)
-    for folder in (*zones, "/spark-history", f"/user/{getpass.getuser()}", *SHARED):
+    for folder in (*zones, "/spark-history", f"/user/{os_user()}", *SHARED):
         client.mkdirs(folder, create_parent=True)
     for folder in SHARED:
         client.set_permission(folder, 0o1777)

@@ -115,10 +115,17 @@ def _alone() -> Iterator[None]:
 def _download(jars: JarSet) -> None:
     if jars.folder.is_dir():
         return
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=JARS_DIR))
+    new = _new_folder()
     _copy_dependencies(jars.pom, new)
     verify(new, jars.sums)
     new.rename(jars.folder)
+
+
+def _new_folder() -> Path:
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=JARS_DIR))
+    # Jars are no secret: whoever installs may be another user than whoever runs.
+    new.chmod(0o755)
+    return new
 
 
 def _copy_dependencies(pom: Path, folder: Path) -> None:
@@ -140,7 +147,7 @@ def _copy_dependencies(pom: Path, folder: Path) -> None:
 def _unpack_webapps() -> None:
     if WEBAPPS_DIR.is_dir():
         return
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=JARS_DIR))
+    new = _new_folder()
     (tests_jar,) = HADOOP.folder.glob("hadoop-hdfs-*-tests.jar")
     with zipfile.ZipFile(tests_jar) as archive:
         archive.extractall(new, [n for n in archive.namelist() if n.startswith("webapps/")])
@@ -151,7 +158,7 @@ def refresh_sums() -> None:
     """Bring all jars anew and take their sums as the right ones."""
     for jars in (HADOOP, SPARK_EXTRAS):
         with _alone():
-            new = Path(tempfile.mkdtemp(prefix=".new-", dir=JARS_DIR))
+            new = _new_folder()
             _copy_dependencies(jars.pom, new)
             write_sums(new, jars.sums)
             shutil.rmtree(jars.folder, ignore_errors=True)

@@ -1,0 +1,160 @@
+"""The reference pages, written from the catalogue.
+
+    python -m millpond.cli.reference [--check]
+
+`make docs` writes them, `make check` looks whether they are those of this catalogue.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from millpond import errors
+from millpond.catalog.analyses import all_tables
+from millpond.catalog.datasets import DATASETS, Dataset
+from millpond.catalog.reasons import REASONS
+from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, SETTINGS
+from millpond.catalog.tables import Expectation, Table
+from millpond.cli.console import messages
+from millpond.errors import MillpondError
+
+FOLDER = PROJECT_DIR / "docs" / "reference"
+GENERATED = "<!-- Written by `make docs` from the catalogue; changes by hand are lost. -->\n\n"
+
+EXIT_CODES = "Of `millpond` and of the applications; 0 is success: published, or refused by rule."
+APPLICATION = """\
+An application is called with `--ds D --generation G --attempt A --run-id=R --root /millpond
+[--set key=value ...]`; `conform_dataset` takes `--dataset NAME` before these. When it fails it leaves
+its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A>.json`. An operator does not
+try 10, 11 and 12 again: the data, the code or another attempt must change first."""
+
+
+def pages() -> dict[str, str]:
+    """Each page's text by its file name."""
+    bodies = {
+        "datasets.md": _datasets(),
+        "tables.md": _tables(),
+        "reason-codes.md": _reasons(),
+        "settings.md": _settings(),
+        "exit-codes.md": _exit_codes(),
+    }
+    return {name: GENERATED + body for name, body in bodies.items()}
+
+
+def _grid(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _datasets() -> str:
+    return "# Datasets\n" + "".join(_dataset(of) for of in DATASETS)
+
+
+def _dataset(of: Dataset) -> str:
+    counts = " or ".join(str(count) for count in of.field_counts)
+    fields = _grid(
+        ("column", "field", "type", "meaning", "pattern", "otherwise"),
+        (
+            (
+                f.column.name,
+                str(f.position + 1),
+                f.column.type,
+                f.column.meaning,
+                f"`{f.pattern}`",
+                f"`{f.reason}`, `{f.range_reason}`",
+            )
+            for f in of.fields
+        ),
+    )
+    return (
+        f"\n## {of.name}\n\n{_sentence(of.meaning)}. File `{of.file}`, {of.encoding}; {counts} fields "
+        f"separated by `{of.separator}`. At most {of.bad_rows_limit:.0%} of its lines may be bad.\n\n"
+        f"{fields}"
+    )
+
+
+def _tables() -> str:
+    return "# Tables\n\nEach is a Delta table below the root, `/millpond`.\n" + "".join(
+        _table(table) for table in all_tables()
+    )
+
+
+def _table(table: Table) -> str:
+    columns = _grid(
+        ("column", "type", "meaning"),
+        ((c.name, c.type, c.meaning) for c in table.all_columns()),
+    )
+    order = ", ".join(
+        f"{key.lstrip('-')} descending" if key.startswith("-") else key for key in table.order
+    )
+    checks = "".join(f"- {_expectation(e)}\n" for e in table.expectations)
+    return (
+        f"\n## {table.name}\n\n{_sentence(table.meaning)}\n\n"
+        f"At `{table.path}`, partitioned by `{table.partition.name}`; shown by {order}"
+        f"{'; exported as CSV' if table.export else ''}.\n\n{columns}"
+        f"{chr(10) + 'Checks:' + chr(10) + chr(10) + checks if checks else ''}"
+    )
+
+
+def _expectation(of: Expectation) -> str:
+    limits = [
+        f"at least {of.minimum:g}" if of.minimum is not None else "",
+        f"at most {of.maximum:g}" if of.maximum is not None else "",
+    ]
+    return f"`{of.name}`: `{of.aggregate}` is {' and '.join(filter(None, limits))} ({of.severity})"
+
+
+def _reasons() -> str:
+    rows = ((f"`{r.code}{':<column>' if r.about_column else ''}`", r.meaning) for r in REASONS)
+    return "# Reason codes\n\nWhy a line is in quarantine.\n\n" + _grid(("code", "meaning"), rows)
+
+
+def _settings() -> str:
+    variables = _grid(
+        ("variable", "default", "meaning"),
+        ((f"`{s.variable}`", f"`{s.default}`", s.meaning) for s in SETTINGS),
+    )
+    ports = _grid(
+        ("listener", "port"),
+        ((name, f"base + {offset}") for name, offset in sorted(PORT_OFFSETS.items())),
+    )
+    return f"# Settings\n\n{variables}\n## Ports of the local platform\n\n{ports}"
+
+
+def _exit_codes() -> str:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    failures = [kind for kind in kinds if issubclass(kind, MillpondError)]
+    rows = sorted((kind.exit_code, str(kind.__doc__)) for kind in failures)
+    table = _grid(("code", "meaning"), ((str(code), meaning) for code, meaning in rows))
+    return f"# Exit codes\n\n{EXIT_CODES}\n\n{table}\n{APPLICATION}\n"
+
+
+def check(folder: Path) -> None:
+    """Raise MillpondError for a page that is not what the catalogue says."""
+    for name, text in pages().items():
+        file = folder / name
+        if not file.exists() or file.read_text() != text:
+            raise MillpondError(f"{file} is not what the catalogue says; run `make docs`")
+
+
+def write(folder: Path) -> None:
+    """Write every page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--check"]:
+        write(FOLDER)
+        sys.exit()
+    try:
+        check(FOLDER)
+    except MillpondError as error:
+        messages.print(str(error))
+        sys.exit(error.exit_code)
