@@ -24,9 +24,9 @@ GENERATED = "<!-- Written by `make docs` from the catalogue; changes by hand are
 EXIT_CODES = "Of `millpond` and of the applications; 0 is success: published, or refused by rule."
 APPLICATION = """\
 An application is called with `--ds D --generation G --attempt A --run-id=R --root /millpond
-[--set key=value ...]`; `conform_dataset` takes `--dataset NAME` before these. When it fails it leaves
-its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A>.json`. An operator does not
-try 10, 11 and 12 again: the data, the code or another attempt must change first."""
+[--set key=value ...]`; `conform_dataset` takes `--dataset NAME` before these. When it fails it
+leaves its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A>.json`. An operator
+does not try 10, 11 and 12 again: the data, the code or another attempt must change first."""
 
 
 def pages() -> dict[str, str]:
@@ -72,9 +72,9 @@ def _dataset(of: Dataset) -> str:
         ),
     )
     return (
-        f"\n## {of.name}\n\n{_sentence(of.meaning)}. File `{of.file}`, {of.encoding}; {counts} fields "
-        f"separated by `{of.separator}`. At most {of.bad_rows_limit:.0%} of its lines may be bad.\n\n"
-        f"{fields}"
+        f"\n## {of.name}\n\n{_sentence(of.meaning)}. File `{of.file}`, {of.encoding}; "
+        f"{counts} fields separated by `{of.separator}`. At most {of.bad_rows_limit:.0%} of its lines may be "
+        f"bad.\n\n{fields}"
     )
 
 
