@@ -72,9 +72,10 @@ def _dataset(of: Dataset) -> str:
         ),
     )
     return (
-        f"\n## {of.name}\n\n{_sentence(of.meaning)}. File `{of.file}`, {of.encoding}; "
-        f"{counts} fields separated by `{of.separator}`. At most {of.bad_rows_limit:.0%} of its lines may be "
-        f"bad.\n\n{fields}"
+        f"\n## {of.name}\n\n"
+        f"{_sentence(of.meaning)}. File `{of.file}`, {of.encoding}; "
+        f"{counts} fields separated by `{of.separator}`. "
+        f"At most {of.bad_rows_limit:.0%} of its lines may be bad.\n\n{fields}"
     )
 
 
