@@ -49,19 +49,23 @@ fix: setup ## let formatter and linter mend what they can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-test: test-unit test-spark test-dags test-integration ## all tests
+test: setup ## all tests, and how much of the library they reach
+	$(BIN)/coverage erase
+	$(MAKE) --no-print-directory test-unit test-spark test-dags test-integration \
+	  PYTEST_FLAGS="--cov=millpond --cov-append --cov-report="
+	$(BIN)/coverage report
 
 test-unit: setup ## no JVM, no sockets
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/unit
 
 test-spark: setup ## transformations in one local Spark session
-	$(BIN)/pytest tests/spark
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/spark
 
 test-dags: setup ## DAGs parse, keep the conventions, submit the golden commands
-	$(BIN)/pytest tests/dags
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/dags
 
 test-integration: setup ## the real platform, beside any other that runs
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/integration
 
 golden: setup ## rewrite the golden spark-submit commands
 	$(BIN)/pytest tests/dags --golden-refresh

@@ -1,6 +1,7 @@
 """The daily DAG as its users meet it: real scheduler, real YARN, real HDFS."""
 
 import json
+import operator
 import random
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.airflow.generations import target_tag
 from millpond.cli.airflow_api import AirflowApi
@@ -147,6 +149,32 @@ def test_clearing_a_succeeded_run_computes_everything_again(
     assert receipt(platform, "rating_histogram", ds)["application_id"] == submitted[1].id
     history = platform.millpond("history", "rating_histogram", "--ds", str(ds), "--format", "json")
     assert [row["number"] for row in json.loads(history.stdout)] == [2, 1]
+
+
+def test_a_backfill_computes_a_date_that_had_succeeded_again(
+    platform: Platform, days: Iterator[date]
+) -> None:
+    ds = next(days)
+    put(platform, ds, ratings_file(seed=5))
+    first = platform.millpond("run", "--ds", str(ds))
+    assert first.returncode == 0, first.stderr
+    put(platform, ds, ratings_file(seed=6))
+    api = AirflowApi(platform.settings)
+    backfills = f"{platform.settings.airflow_url}/api/v2/backfills"
+    midnight = f"{ds}T00:00:00Z"
+    asked = {"dag_id": "daily_analytics", "from_date": midnight, "to_date": midnight}
+    created = api._ask("POST", backfills, json={**asked, "reprocess_behavior": "completed"})
+
+    @retry(retry=retry_if_result(operator.not_), wait=wait_fixed(1), stop=stop_after_delay(300))
+    def completed() -> bool:
+        return api._ask("GET", f"{backfills}/{created['id']}")["completed_at"] is not None
+
+    completed()
+    run_of_the_day = api.find_run(ds)
+    assert run_of_the_day is not None
+    assert run_of_the_day["run_type"] == "backfill"
+    assert shown(platform, ds) == histogram_of(ratings_file(seed=6))
+    assert receipt(platform, "rating_histogram", ds)["number"] == 2
 
 
 def test_two_dates_at_once(platform: Platform, days: Iterator[date]) -> None:
