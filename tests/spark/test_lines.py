@@ -61,6 +61,14 @@ def test_bytes_that_are_no_text_are_marked_and_shown(spark: SparkSession, tmp_pa
 
 
 @pytest.mark.usefixtures("tiny_splits")
+def test_numbers_follow_the_file_across_many_splits(spark: SparkSession, tmp_path: Path) -> None:
+    # Hundreds of partitions, whose counts come back in any order.
+    lines = [str(number) for number in range(1, 501)]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    assert lines_of(spark, tmp_path / "file.txt", content) == lines
+
+
+@pytest.mark.usefixtures("tiny_splits")
 @given(
     lines=st.lists(st.text("ab1\t é", max_size=12), max_size=20),
     end=st.sampled_from(["\n", "\r\n"]),

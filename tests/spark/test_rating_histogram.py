@@ -48,8 +48,8 @@ def test_of_two_at_the_same_second_the_later_line_counts(spark: SparkSession) ->
     counted = histogram(
         spark,
         """
+        1 | 10 | 3.0 | 2026-01-01 10:00:00 | 10  # the later line, though it comes first here
         1 | 10 | 5.0 | 2026-01-01 10:00:00 | 9
-        1 | 10 | 3.0 | 2026-01-01 10:00:00 | 10
         """,
     )
     assert counted == {3.0: 1}
@@ -84,7 +84,8 @@ def test_it_agrees_with_a_plain_count(
         ratings, key=lambda row: row[3]
     ):  # stable: line order stays
         last[user, movie] = rating
-    rows = [(*row, line) for line, row in enumerate(ratings, start=1)]
+    # The other way round: what counts is the line's number, not the order rows happen to have.
+    rows = [(*row, line) for line, row in enumerate(ratings, start=1)][::-1]
     schema = "user_id int, movie_id int, rating double, second bigint, line_number bigint"
     as_rows = spark.createDataFrame(rows, schema).selectExpr(
         "user_id", "movie_id", "rating", "timestamp_seconds(second) AS rated_at", "line_number"
