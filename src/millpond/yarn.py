@@ -14,13 +14,17 @@ TIMEOUT_SECONDS = (3, 5)
 
 @dataclass(frozen=True)
 class Application:
-    """An application as the ResourceManager knows it; times in epoch milliseconds, 0 until then."""
+    """An application as the ResourceManager knows it; times in epoch milliseconds, 0 until then.
+
+    `asked` says which containers it waits for; empty if it has all it wants.
+    """
 
     id: str
     state: str
     final_status: str
     diagnostics: str
     tags: frozenset[str]
+    asked: str
     tracking_url: str
     log_url: str
     started: int
@@ -40,7 +44,11 @@ class Application:
 
 
 class ResourceManager:
-    """The ResourceManager at one of several addresses (`http://host:port`, by commas)."""
+    """The ResourceManager at one of several addresses (`http://host:port`, by commas).
+
+    One that has just started answers before it has recovered its applications: for a second or
+    more it knows none of them. That it knows nothing is believed only once it says it is active.
+    """
 
     def __init__(self, addresses: str, *, ca_file: str | None = None) -> None:
         self._addresses = [address.rstrip("/") for address in addresses.split(",")]
@@ -50,12 +58,13 @@ class ResourceManager:
 
     def application(self, id_: str) -> Application | None:
         """The application; None if it is not known (any more)."""
-        answer = self._ask("GET", f"apps/{id_}")
+        path = f"apps/{id_}"
+        answer = self._ask("GET", path) or self._ask("GET", path, of_active=True)
         return None if answer is None else _application(answer["app"])
 
     def tagged(self, tag: str) -> list[Application]:
         """All known applications with a tag, the oldest first."""
-        answer = self._ask("GET", "apps", params={"applicationTags": tag}) or {}
+        answer = self._ask("GET", "apps", of_active=True, params={"applicationTags": tag}) or {}
         apps = (answer.get("apps") or {}).get("app", [])
         return sorted((_application(app) for app in apps), key=lambda app: app.number)
 
@@ -72,14 +81,17 @@ class ResourceManager:
             f"on {metrics['activeNodes']} nodes, and {metrics['appsPending']} applications wait"
         )
 
-    def _ask(self, method: Literal["GET", "PUT"], path: str, **content: Any) -> Any:
+    def _ask(
+        self, method: Literal["GET", "PUT"], path: str, *, of_active: bool = False, **content: Any
+    ) -> Any:
         """The answer's JSON; None for 404. The address that answered is asked first next time."""
         troubles = []
         for address in list(self._addresses):
             try:
-                answer = self._session.request(
-                    method, f"{address}/ws/v1/cluster/{path}", timeout=TIMEOUT_SECONDS, **content
-                )
+                if of_active and (state := self._state(address)) != "ACTIVE":
+                    troubles.append(f"{address}: {state}")
+                    continue
+                answer = self._request(method, address, path, **content)
                 if answer.status_code == requests.codes.not_found:
                     return None
                 answer.raise_for_status()
@@ -93,6 +105,14 @@ class ResourceManager:
             "YARN is up; MILLPOND_YARN_URL names its addresses"
         )
 
+    def _state(self, address: str) -> str:
+        """ACTIVE, STANDBY, or INITIALIZING while it recovers."""
+        return str(self._request("GET", address, "info").json()["clusterInfo"]["haState"])
+
+    def _request(self, method: str, address: str, path: str, **content: Any) -> requests.Response:
+        url = f"{address}/ws/v1/cluster/{path}"
+        return self._session.request(method, url, timeout=TIMEOUT_SECONDS, **content)
+
 
 def _application(app: dict[str, Any]) -> Application:
     return Application(
@@ -101,9 +121,21 @@ def _application(app: dict[str, Any]) -> Application:
         final_status=app["finalStatus"],
         diagnostics=app.get("diagnostics") or "",
         tags=frozenset(filter(None, app.get("applicationTags", "").split(","))),
+        asked=" and ".join(_container(asked) for asked in _anywhere(app)),
         tracking_url=app.get("trackingUrl") or "",
         log_url=app.get("amContainerLogs") or "",
         started=app.get("startedTime", 0),
         launched=app.get("launchTime", 0),
         finished=app.get("finishedTime", 0),
     )
+
+
+def _anywhere(app: dict[str, Any]) -> list[dict[str, Any]]:
+    """The open requests for containers; each is also listed once per node that would be best."""
+    requests_ = app.get("resourceRequests") or []
+    return [asked for asked in requests_ if asked["resourceName"] == "*" and asked["numContainers"]]
+
+
+def _container(asked: dict[str, Any]) -> str:
+    size = asked["capability"]
+    return f"{asked['numContainers']} x {size['memory']} MB, {size['vCores']} vcores"

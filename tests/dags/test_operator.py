@@ -1,340 +1,401 @@
-"""What the operator decides: submit, adopt or end; wait on or give up; success or which failure.
+"""What a Spark task does on its first try, on a retry, after a clear and when it is ended.
 
-The ResourceManager and HDFS are stand-ins here, for answers that real ones do not give on demand;
-tests/integration has the real ones.
+YARN and HDFS are stand-ins here, for answers that real ones do not give on demand.
 """
 
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from millpond.airflow import operators
-from millpond.airflow.generations import generation_tag, target_tag
+from millpond.airflow import operators, outcomes
+from millpond.airflow.generations import Generation
 from millpond.airflow.operators import STATE_KEY, YarnSparkOperator
+from millpond.airflow.submission import SubmitClient
+from millpond.airflow.tasks import analyse_task
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.errors import MillpondError
 from millpond.lake.receipts import Receipt
-from millpond.yarn import Application
+from millpond.yarn import Application, ResourceManager
 
-D = date(2026, 11, 22)
-ATTEMPT = "0199-first"
-
-
-def application(id_: str, state: str = "RUNNING", *tags: str) -> Application:
-    return Application(id_, state, "UNDEFINED", "", frozenset(tags), "", "", 1, 2, 3)
+FIRST, SECOND = "01a2-first", "01a2-second"
 
 
-def receipt(generation: str) -> Receipt:
-    return Receipt(
-        table="rating_histogram",
-        ds=str(D),
-        number=1,
-        outcome="published",
-        run_id="run",
-        generation=generation,
-        attempt="1",
-        application_id="application_1_0001",
-        inputs=(),
-        rows={"in": 2, "out": 1},
-        checks=(),
-        code_version="",
-        seconds={"session": 1.0},
-        with_tables={},
-        written_at="",
-    )
-
-
-class World:
-    """YARN, HDFS and spark-submit: what they hold, and what was done to them."""
+class World(ResourceManager):
+    """YARN, HDFS and Airflow, as far as a task meets them; `did` is what the task did to them."""
 
     def __init__(self) -> None:
         self.applications: dict[str, Application] = {}
-        self.published: Receipt | None = None
-        self.report: dict[str, Any] | None = None
-        self.events: list[str] = []
-        # What the ResourceManager answers to the next questions about one application.
-        self.answers: list[Application | MillpondError | None] = []
-        self.on_submit: Any = lambda: None
+        self.receipt: Receipt | None = None
+        self.claimed_by: str | None = None
+        self.reports: dict[tuple[str, str], dict[str, Any]] = {}
+        self.state = "running"
+        self.store: dict[str, Any] = {}
+        self.links: dict[str, str] = {}
+        self.did: list[str] = []
 
-    # As a ResourceManager.
+    # YARN, and the client that submits to it.
+
+    def start(self, tags: str, state: str = "RUNNING") -> None:
+        id_ = f"application_5_{len(self.applications) + 1:04}"
+        self.applications[id_] = Application(
+            id=id_,
+            state=state,
+            final_status="UNDEFINED",
+            diagnostics="",
+            tags=frozenset(tags.split(",")),
+            asked="",
+            tracking_url="",
+            log_url="",
+            started=0,
+            launched=0,
+            finished=0,
+        )
+
+    def application(self, id_: str) -> Application:
+        return self.applications[id_]
+
     def tagged(self, tag: str) -> list[Application]:
-        found = [app for app in self.applications.values() if tag in app.tags]
-        return sorted(found, key=lambda app: app.number)
-
-    def application(self, id_: str) -> Application | None:
-        if self.answers:
-            answer = self.answers.pop(0)
-            if isinstance(answer, MillpondError):
-                raise answer
-            return answer
-        return self.applications.get(id_)
+        return [app for app in self.applications.values() if tag in app.tags]
 
     def kill(self, id_: str) -> None:
-        self.events.append(f"kill {id_}")
+        self.did.append(f"kill {id_[-4:]}")
         self.applications[id_] = replace(self.applications[id_], state="KILLED")
 
     def room(self) -> str:
-        return "1 of 4 MB are free"
+        return "2304 of 10240 MB are free"
 
-    # As Receipts and as a StoredTable.
-    def claim(self, attempt: str) -> None:
-        self.events.append(f"claim {attempt}")
+    def submit(self, command: Sequence[str]) -> None:
+        self.did.append("submit")
+        [tags] = [part for part in command if part.startswith("spark.yarn.tags=")]
+        self.start(tags.partition("=")[2])
 
-    def read(self, number: int) -> Receipt | None:
-        return self.published if number else None
+    def follow(self, _: ResourceManager, application: Application) -> Application:
+        """The application publishes."""
+        self.did.append(f"follow {application.id[-4:]}")
+        assert len(self.links) == 2, "a person wants to look while it runs"
+        assert self.claimed_by is not None
+        self.receipt = receipt_of(self.claimed_by.rpartition("-")[0], application.id)
+        return replace(application, state="FINISHED")
+
+    # HDFS: the table's current number, and its receipts.
 
     def number(self, _: date) -> int:
-        return int(self.published is not None)
+        return 0 if self.receipt is None else self.receipt.number
 
-    def failure(self, *_: str) -> dict[str, Any] | None:
-        return self.report
+    def read(self, number: int) -> Receipt | None:
+        return self.receipt if number else None
 
-    # As spark-submit.
-    def submit(self, _: Any, run: Any, tags: tuple[str, ...]) -> None:
-        self.events.append(f"submit {run.name}")
-        id_ = f"application_1_{len(self.applications) + 1:04}"
-        self.applications[id_] = application(id_, "RUNNING", *tags)
-        self.on_submit()
+    def claim(self, attempt: str) -> None:
+        # Whatever dies after this, the next attempt must know that the generation exists.
+        assert attempt.startswith(self.store[STATE_KEY]["id"])
+        self.did.append(f"claim {attempt}")
+        self.claimed_by = attempt
+
+    def claimant(self) -> str | None:
+        return self.claimed_by
+
+    def failure(self, generation: str, attempt: str) -> dict[str, Any] | None:
+        return self.reports.get((generation, attempt))
+
+    # Airflow.
+
+    def attempt(
+        self, id_: str, *, number: int = 1, max_tries: int = 2, clear_number: int = 0
+    ) -> Any:
+        """The context of an attempt."""
+        ti = SimpleNamespace(
+            id=id_,
+            try_number=number,
+            max_tries=max_tries,
+            dag_id="daily_analytics",
+            task_id="analyse.rating_histogram",
+            run_id="manual",
+            xcom_push=lambda key, value: self.links.update({key: value}),
+            get_task_states=lambda **_: {"manual": {"analyse.rating_histogram": self.state}},
+        )
+        return {
+            "ti": ti,
+            "run_id": "manual",
+            "dag_run": SimpleNamespace(clear_number=clear_number),
+            "params": {"ds": "2026-11-22", "only": []},
+            "task_state_store": SimpleNamespace(
+                get=self.store.get,
+                set=self._remember,
+            ),
+            "outlet_events": {asset: SimpleNamespace(extra={}) for asset in task().outlets},
+        }
+
+    def _remember(self, key: str, value: Any, *, retention: Any) -> None:
+        assert retention is NEVER_EXPIRE  # a clear may come months later
+        self.store[key] = value
+
+
+def receipt_of(generation: str, application_id: str) -> Receipt:
+    return Receipt(
+        table="rating_histogram",
+        ds="2026-11-22",
+        number=1,
+        outcome="published",
+        run_id="manual",
+        generation=generation,
+        attempt="1",
+        application_id=application_id,
+        inputs=(),
+        rows={"in": 100, "out": 10},
+        checks=(),
+        code_version="0",
+        seconds={},
+        with_tables={},
+        written_at="2026-11-23T00:00:00.000+00:00",
+    )
+
+
+def task() -> YarnSparkOperator:
+    return analyse_task(RATING_HISTOGRAM)
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    here = World()
-    for name in ("ResourceManager", "Receipts", "StoredTable", "Hdfs"):
-        monkeypatch.setattr(operators, name, lambda *_: here)
-    monkeypatch.setattr(YarnSparkOperator, "_submit", lambda _, *given: here.submit(*given))
-    monkeypatch.setattr(operators, "POLL_SECONDS", 0)
-    return here
+    found = World()
+    for module, name in (
+        (operators, "ResourceManager"),
+        (outcomes, "Receipts"),
+        (outcomes, "StoredTable"),
+        (outcomes, "Hdfs"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_: found)
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    monkeypatch.setattr(operators, "follow", found.follow)
+    monkeypatch.setattr(SubmitClient, "run", lambda _, command: found.submit(command))
+    return found
 
 
-class TaskInstance:
-    """A try of the task, and what it left for its page."""
-
-    def __init__(self, id_: str, number: int, max_tries: int) -> None:
-        self.id, self.try_number, self.max_tries = id_, number, max_tries
-        self.dag_id, self.task_id, self.run_id = "daily", "analyse", "run"
-        self.pushed: dict[str, str] = {}
-        self.state = "failed"
-
-    def xcom_push(self, key: str, value: str) -> None:
-        self.pushed[key] = value
-
-    def get_task_states(self, **_: Any) -> dict[str, Any]:
-        return {"run": {"analyse": self.state}}
+def worker_dies(_: ResourceManager, application: Application) -> Application:
+    raise KeyboardInterrupt(application.id)
 
 
-class Store(dict[str, Any]):
-    """The task's state store."""
-
-    def set(self, key: str, value: Any, *, retention: Any) -> None:
-        assert retention is NEVER_EXPIRE
-        self[key] = value
+def time_runs_out(_: ResourceManager, application: Application) -> Application:
+    raise AirflowTaskTimeout(application.id)
 
 
-def context(
-    store: Store, *, id_: str = ATTEMPT, number: int = 1, max_tries: int = 2, only: Any = ()
-) -> dict[str, Any]:
-    return {
-        "ti": TaskInstance(id_, number, max_tries),
-        "run_id": "run",
-        "dag_run": type("DagRun", (), {"clear_number": 0}),
-        "params": {"ds": None, "only": list(only)},
-        "data_interval_start": datetime(2026, 11, 22, tzinfo=UTC),
-        "task_state_store": store,
-        "outlet_events": {},
+def test_a_first_try_claims_the_date_and_submits(world: World) -> None:
+    context = world.attempt(FIRST)
+    task().execute(context)
+    assert world.did == [f"claim {FIRST}-1", "submit", "follow 0001"]
+    [event] = context["outlet_events"].values()
+    assert event.extra == asdict(receipt_of(FIRST, "application_5_0001"))
+    assert world.links == {
+        "_link_YarnLink": "http://127.0.0.1:18088/cluster/app/application_5_0001",
+        "_link_HistoryLink": "http://127.0.0.1:18081/history/application_5_0001/1/jobs/",
     }
+    assert world.store[STATE_KEY] == asdict(Generation(FIRST, 2, 0, done=True))
 
 
-def operator() -> YarnSparkOperator:
-    return YarnSparkOperator(
-        task_id="analyse",
-        application="app.py",
-        table=RATING_HISTOGRAM.mart,
-        analyses=("rating_histogram",),
+def test_a_retry_adopts_what_still_runs_and_leaves_its_claim(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operators, "follow", worker_dies)
+    with pytest.raises(KeyboardInterrupt):
+        task().execute(world.attempt(FIRST))
+    monkeypatch.setattr(operators, "follow", world.follow)
+    world.did = []
+    task().execute(world.attempt(SECOND, number=2))
+    assert world.did == ["follow 0001"]
+    assert world.receipt is not None
+    assert world.receipt.generation == FIRST
+
+
+def test_a_retry_submits_again_what_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "follow", worker_dies)
+    with pytest.raises(KeyboardInterrupt):
+        task().execute(world.attempt(FIRST))
+    monkeypatch.setattr(operators, "follow", world.follow)
+    world.kill("application_5_0001")
+    world.did = []
+    task().execute(world.attempt(SECOND, number=2))
+    assert world.did == [f"claim {FIRST}-2", "submit", "follow 0002"]
+
+
+def test_a_retry_of_what_was_published_does_nothing(world: World) -> None:
+    task().execute(world.attempt(FIRST))
+    [target] = world.applications["application_5_0001"].tags - {f"mp-local-{FIRST}"}
+    world.kill("application_5_0001")
+    # Of another run of the same date: not this retry's to end.
+    world.start(f"mp-local-other,{target}")
+    world.did, world.links = [], {}
+    task().execute(world.attempt(SECOND, number=2))
+    assert world.did == []
+    assert "application_5_0001" in world.links["_link_YarnLink"]
+
+
+@pytest.mark.parametrize(
+    "cleared", [{"max_tries": 4, "clear_number": 1}, {"max_tries": 2, "clear_number": 1}]
+)
+def test_a_clear_computes_again_and_ends_what_still_runs(
+    world: World, cleared: dict[str, int]
+) -> None:
+    task().execute(world.attempt(FIRST))
+    world.did = []
+    task().execute(world.attempt(SECOND, number=2, **cleared))
+    assert world.did == ["kill 0001", f"claim {SECOND}-2", "submit", "follow 0002"]
+    assert world.receipt is not None
+    assert world.receipt.generation == SECOND
+
+
+def test_of_two_that_did_not_see_each_other_the_older_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(_: SubmitClient, command: Sequence[str]) -> None:
+        world.submit(command)
+        world.submit(command)
+
+    monkeypatch.setattr(SubmitClient, "run", both)
+    task().execute(world.attempt(FIRST))
+    assert world.did == [f"claim {FIRST}-1", "submit", "submit", "kill 0002", "follow 0001"]
+
+
+def test_a_refused_submission_says_what_there_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: SubmitClient, __: Sequence[str]) -> None:
+        raise MillpondError("spark-submit ended with 1: Required AM memory (61440 MB) is above")
+
+    monkeypatch.setattr(SubmitClient, "run", refused)
+    with pytest.raises(AirflowException) as raised:
+        task().execute(world.attempt(FIRST))
+    assert str(raised.value) == (
+        "spark-submit ended with 1: Required AM memory (61440 MB) is above; "
+        "the cluster: 2304 of 10240 MB are free"
     )
 
 
-def finish(world: World, generation: str = ATTEMPT) -> None:
-    """The application that was submitted last ends well."""
-    newest = max(world.applications.values(), key=lambda app: app.number)
-    world.applications[newest.id] = replace(newest, state="FINISHED", final_status="SUCCEEDED")
-    world.published = receipt(generation)
-
-
-def tags(op: YarnSparkOperator, generation: str) -> tuple[str, str]:
-    made = type("Generation", (), {"id": generation})()
-    return (
-        generation_tag("local", made),
-        target_tag("local", op.dag_id, op.task_id, D),
-    )
-
-
-def test_a_first_try_claims_submits_and_succeeds_by_its_receipt(world: World) -> None:
-    world.on_submit = lambda: finish(world)
-    store, op = Store(), operator()
-    given = context(store)
-    op.execute(given)
-    assert world.events == ["claim 0199-first-1", "submit 0199-first-1"]
-    assert store[STATE_KEY]["done"] is True
-    assert given["ti"].pushed == {
-        "_link_YarnLink": "http://127.0.0.1:18088/cluster/app/application_1_0001",
-        "_link_HistoryLink": "http://127.0.0.1:18081/history/application_1_0001/1/jobs/",
-    }
-
-
-def test_a_retry_adopts_the_application_and_leaves_the_claim(world: World) -> None:
-    store, op = Store(), operator()
-    world.applications["application_1_0001"] = application(
-        "application_1_0001", "RUNNING", *tags(op, ATTEMPT)
-    )
-    world.answers = [replace(world.applications["application_1_0001"], state="FINISHED")]
-    store[STATE_KEY] = {"id": ATTEMPT, "max_tries": 2, "clear_number": 0, "done": False}
-    world.published = None
-
-    def publish_while_followed(_: date) -> int:
-        world.published = receipt(ATTEMPT) if not world.answers else None
-        return int(world.published is not None)
-
-    world.number = publish_while_followed  # type: ignore[method-assign]
-    op.execute(context(store, id_="0199-second", number=2))
-    assert world.events == []
-    assert op.application_id == "application_1_0001"
-
-
-def test_a_retry_that_finds_its_receipt_has_nothing_to_do(world: World) -> None:
-    store = Store()
-    store[STATE_KEY] = {"id": ATTEMPT, "max_tries": 2, "clear_number": 0, "done": False}
-    world.published = receipt(ATTEMPT)
-    operator().execute(context(store, id_="0199-second", number=2))
-    assert world.events == []
-    assert store[STATE_KEY]["done"] is True
-
-
-def test_a_clear_ends_the_older_generations_application_and_submits(world: World) -> None:
-    store, op = Store(), operator()
-    store[STATE_KEY] = {"id": ATTEMPT, "max_tries": 2, "clear_number": 0, "done": True}
-    world.published = receipt(ATTEMPT)  # what was published before does not count
-    world.applications["application_1_0001"] = application(
-        "application_1_0001", "RUNNING", *tags(op, ATTEMPT)
-    )
-    world.on_submit = lambda: finish(world, "0199-cleared")
-    op.execute(context(store, id_="0199-cleared", number=3, max_tries=5))
-    assert world.events == [
-        "kill application_1_0001",
-        "claim 0199-cleared-3",
-        "submit 0199-cleared-3",
-    ]
-
-
-def test_of_two_that_were_submitted_the_older_stays(world: World) -> None:
-    op = operator()
-
-    def another_try_submits_too() -> None:
-        id_ = "application_1_0002"
-        world.applications[id_] = application(id_, "ACCEPTED", *tags(op, ATTEMPT))
-        world.answers = [
-            None,  # the younger one is gone at once when it is asked for
-            replace(world.applications["application_1_0001"], state="FINISHED"),
-        ]
-        world.published = receipt(ATTEMPT)
-
-    world.published = None
-    world.on_submit = another_try_submits_too
-    op.execute(context(Store()))
-    assert "kill application_1_0002" in world.events
-    assert op.application_id == "application_1_0001"
+def test_a_submission_that_yarn_does_not_know_is_a_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SubmitClient, "run", lambda *_: None)
+    with pytest.raises(AirflowException, match=f"no application with tag mp-local-{FIRST}"):
+        task().execute(world.attempt(FIRST))
 
 
 @pytest.mark.parametrize(
     ("report", "kind", "says"),
     [
-        (
-            {"exit_code": 10, "cause": "the file is empty"},
-            AirflowFailException,
-            "the file is empty",
-        ),
+        ({"exit_code": 10, "cause": "the file is empty"}, AirflowFailException, "the file is"),
         ({"exit_code": 11, "cause": "rows is 0"}, AirflowFailException, "rows is 0"),
-        ({"exit_code": 12, "cause": "claimed by x"}, AirflowFailException, "claimed by x"),
-        ({"exit_code": 1, "cause": "disk full"}, AirflowException, "without a receipt: disk full"),
-        (None, AirflowException, "without a receipt: it left no cause"),
+        ({"exit_code": 1, "cause": "disk full"}, AirflowException, "no receipt: disk full"),
+        (None, AirflowException, "no receipt: nobody says why"),
     ],
 )
-def test_the_exit_code_decides_whether_it_is_tried_again(
-    world: World, report: dict[str, Any] | None, kind: type[Exception], says: str
+def test_bad_data_is_not_tried_again_and_a_fault_is(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    report: dict[str, Any] | None,
+    kind: type[Exception],
+    says: str,
 ) -> None:
-    def fail() -> None:
-        finish(world)
-        world.published, world.report = None, report
-
-    world.on_submit = fail
+    if report:
+        world.reports[FIRST, "1"] = report
+    monkeypatch.setattr(operators, "follow", lambda _, application: application)
     with pytest.raises(kind, match=says) as raised:
-        operator().execute(context(Store()))
+        task().execute(world.attempt(FIRST))
     assert type(raised.value) is kind
 
 
-def test_an_application_that_yarn_forgot_is_judged_by_its_receipt(world: World) -> None:
-    def forget() -> None:
-        world.answers = [None]
-        world.published = receipt(ATTEMPT)
-
-    world.on_submit = forget
-    operator().execute(context(Store()))
-    assert world.events == ["claim 0199-first-1", "submit 0199-first-1"]
-
-
-def test_a_resourcemanager_that_is_away_for_a_while_is_asked_again(world: World) -> None:
-    def away_then_back() -> None:
-        running = world.applications["application_1_0001"]
-        silence = MillpondError("no ResourceManager answers")
-        world.answers = [silence, silence, silence, replace(running, state="FINISHED")]
-        world.published = receipt(ATTEMPT)
-
-    world.on_submit = away_then_back
-    operator().execute(context(Store()))
-    assert world.answers == []
-
-
-def test_one_that_stays_away_ends_the_try(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "SILENCE_SECONDS", -1)
-    world.on_submit = lambda: world.answers.append(MillpondError("no ResourceManager answers"))
-    with pytest.raises(AirflowException, match="no ResourceManager answers"):
-        operator().execute(context(Store()))
-
-
-@pytest.mark.parametrize(("state", "killed"), [("failed", True), ("running", False)])
-def test_a_kill_ends_the_application_and_a_worker_shutdown_does_not(
-    world: World, monkeypatch: pytest.MonkeyPatch, state: str, *, killed: bool
+def test_what_an_adopted_application_reports_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    op, given = operator(), context(Store())
-    given["ti"].state = state
-    monkeypatch.setattr(operators, "get_current_context", lambda: given)
-    world.on_submit = op._stopped.set
-    with pytest.raises(AirflowException, match="application_1_0001 was ended with this task"):
-        op.execute(given)
-    op.on_kill()
-    assert ("kill application_1_0001" in world.events) is killed
+    monkeypatch.setattr(operators, "follow", worker_dies)
+    with pytest.raises(KeyboardInterrupt):
+        task().execute(world.attempt(FIRST))
+    world.reports[FIRST, "1"] = {"exit_code": 10, "cause": "the file is empty"}
+    monkeypatch.setattr(operators, "follow", lambda _, application: application)
+    with pytest.raises(AirflowFailException, match="the file is empty"):
+        task().execute(world.attempt(SECOND, number=2))
 
 
-def test_a_kill_before_anything_was_submitted_is_quiet(world: World) -> None:
-    operator().on_kill()
-    assert world.events == []
+def test_a_task_whose_date_another_run_took_over_gives_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(_: ResourceManager, application: Application) -> Application:
+        world.claimed_by = "01a3-other-1"
+        world.kill(application.id)
+        return world.applications[application.id]
+
+    monkeypatch.setattr(operators, "follow", overtaken)
+    with pytest.raises(AirflowFailException, match="attempt 01a3-other-1 has claimed 2026-11-22"):
+        task().execute(world.attempt(FIRST))
+
+
+@pytest.mark.parametrize(
+    ("state", "did"),
+    [
+        ("failed", ["kill 0001"]),
+        ("success", ["kill 0001"]),
+        ("restarting", ["kill 0001"]),
+        # The worker is shut down: a retry will find the application.
+        ("running", ["follow 0001"]),
+    ],
+)
+def test_an_application_ends_with_its_task_but_not_with_its_worker(
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str, did: list[str]
+) -> None:
+    operator, context = task(), world.attempt(FIRST)
+    world.state = state
+
+    def killed_midway(yarn: ResourceManager, application: Application) -> Application:
+        world.did = []
+        operator.on_kill()
+        return world.follow(yarn, application)
+
+    monkeypatch.setattr(operators, "get_current_context", lambda: context)
+    monkeypatch.setattr(operators, "follow", killed_midway)
+    if state == "running":
+        operator.execute(context)
+    else:
+        with pytest.raises(AirflowException, match="ended from outside"):
+            operator.execute(context)
+    assert world.did == did
+
+
+def test_a_time_out_ends_the_application(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "follow", time_runs_out)
+    with pytest.raises(AirflowTaskTimeout):
+        task().execute(world.attempt(FIRST))
+    assert world.did == [f"claim {FIRST}-1", "submit", "kill 0001"]
 
 
 def test_an_application_that_does_not_end_is_said_not_to(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(operators, "follow", time_runs_out)
     monkeypatch.setattr(operators, "KILL_SECONDS", 0)
-    world.applications["application_1_0001"] = application("application_1_0001")
     monkeypatch.setattr(world, "kill", lambda _: None)
-    with pytest.raises(MillpondError, match="was told to end and is still RUNNING after 0 s"):
-        operators._end(world, "application_1_0001")  # type: ignore[arg-type]
+    with pytest.raises(AirflowTaskTimeout):
+        task().execute(world.attempt(FIRST))
+    assert "application_5_0001 was told to end and is still RUNNING" in capsys.readouterr().out
+
+
+def test_before_it_submits_there_is_nothing_to_end(world: World) -> None:
+    world.start("mp-local-other")
+    task().on_kill()
+    assert world.did == []
 
 
 def test_a_run_for_other_analyses_skips_the_task(world: World) -> None:
+    context = world.attempt(FIRST)
+    context["params"]["only"] = ["word_counts"]
     with pytest.raises(AirflowSkipException, match="this run is only for word_counts"):
-        operator().execute(context(Store(), only=["word_counts"]))
-    assert world.events == []
+        task().execute(context)
+    assert world.did == []

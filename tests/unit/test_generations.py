@@ -7,10 +7,12 @@ import pytest
 from millpond.airflow.generations import (
     Attempt,
     Generation,
+    choose,
     generation_of,
     generation_tag,
     target_tag,
 )
+from millpond.yarn import Application
 
 FIRST = Attempt("01a20a86-001a-77d6-bbf1-80293ca098d1", max_tries=2, clear_number=0)
 AGAIN = "01a20a86-ffff-77d6-bbf1-80293ca098d1"
@@ -71,3 +73,47 @@ def test_a_target_is_one_task_and_date_of_one_deployment() -> None:
     ]
     assert tag not in others
     assert len(set(others)) == len(others)
+
+
+OURS, OTHERS = "mp-local-ours", "mp-local-others"
+
+
+def application(number: int, tag: str = OURS, state: str = "RUNNING") -> Application:
+    return Application(
+        id=f"application_5_{number:04}",
+        state=state,
+        final_status="UNDEFINED",
+        diagnostics="",
+        tags=frozenset({tag, "mp-local-target"}),
+        asked="",
+        tracking_url="",
+        log_url="",
+        started=0,
+        launched=0,
+        finished=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "follow", "end"),
+    [
+        ([], None, []),
+        # An ended one is no reason not to submit: it failed, or its receipt says that it did not.
+        ([application(1, state="FAILED")], None, []),
+        ([application(1)], 1, []),
+        ([application(1, state="ACCEPTED")], 1, []),
+        # What an earlier generation computes is not what this one was asked for.
+        ([application(1, OTHERS)], None, [1]),
+        ([application(1, OTHERS, state="KILLED")], None, []),
+        # Two tries of ours that did not see each other: the older one has done more.
+        ([application(10000), application(9999)], 9999, [10000]),
+        ([application(1, state="FAILED"), application(2), application(3)], 2, [3]),
+        ([application(1, OTHERS), application(2), application(3, OTHERS)], 2, [1, 3]),
+    ],
+)
+def test_the_oldest_live_one_of_ours_is_followed_and_the_others_end(
+    found: list[Application], follow: int | None, end: list[int]
+) -> None:
+    choice = choose(found, OURS)
+    assert (choice.follow and choice.follow.number[1]) == follow
+    assert [app.number[1] for app in choice.end] == end

@@ -14,6 +14,15 @@ def app(id_: str, state: str = "RUNNING", tags: str = "mp-a,mp-b") -> dict[str, 
     return {"id": id_, "state": state, "finalStatus": "UNDEFINED", "applicationTags": tags}
 
 
+def info(state: str) -> Answer:
+    return 200, {"clusterInfo": {"haState": state}}
+
+
+def active(answer: Answer) -> Answers:
+    """A ResourceManager that is active, and has one answer to everything else."""
+    return Answers(lambda _, url: info("ACTIVE") if url.endswith("/info") else answer)
+
+
 def manager(answers: Answers, addresses: str = "http://one:8088") -> ResourceManager:
     found = ResourceManager(addresses)
     found._session.mount("http://", answers)
@@ -47,21 +56,55 @@ def test_live_is_what_can_still_run(state: str, *, is_live: bool) -> None:
 
 
 def test_an_application_that_is_not_known_is_none() -> None:
-    assert manager(Answers(lambda *_: (404, {}))).application("application_5_0001") is None
+    assert manager(active((404, {}))).application("application_5_0001") is None
+
+
+@pytest.mark.parametrize("state", ["INITIALIZING", "STANDBY"])
+def test_one_that_is_not_active_is_not_believed_to_know_nothing(state: str) -> None:
+    def answer(_: str, url: str) -> Answer:
+        if url.endswith("/info"):
+            return info(state)
+        return (404, {}) if "application_5" in url else (200, {"apps": None})
+
+    recovering = manager(Answers(answer))
+    for ask in (
+        lambda: recovering.application("application_5_0001"),
+        lambda: recovering.tagged("mp-a"),
+    ):
+        with pytest.raises(
+            MillpondError, match=rf"no ResourceManager .* \(http://one:8088: {state}"
+        ):
+            ask()
+
+
+def test_an_application_that_has_been_recovered_meanwhile_is_found() -> None:
+    answers = iter([(404, {}), info("ACTIVE"), (200, {"app": app("application_5_0001")})])
+    found = manager(Answers(lambda *_: next(answers))).application("application_5_0001")
+    assert found is not None
+
+
+def test_the_active_one_of_two_is_asked_for_lists() -> None:
+    def answer(_: str, url: str) -> Answer:
+        if url.endswith("/info"):
+            return info("STANDBY" if url.startswith("http://one") else "ACTIVE")
+        return 200, {"apps": {"app": [app("application_5_0001")]}}
+
+    both = manager(Answers(answer), "http://one:8088,http://two:8088")
+    assert len(both.tagged("mp-a")) == 1
 
 
 def test_tagged_applications_come_oldest_first() -> None:
     # As text, 10000 would come before 9999.
     found = {"apps": {"app": [app("application_5_10000"), app("application_5_9999")]}}
-    answers = Answers(lambda *_: (200, found))
+    answers = active((200, found))
     ids = [application.id for application in manager(answers).tagged("mp-a")]
     assert ids == ["application_5_9999", "application_5_10000"]
-    assert answers.asked[0][1].endswith("/apps?applicationTags=mp-a")
+    assert answers.asked[-1][1].endswith("/apps?applicationTags=mp-a")
 
 
 @pytest.mark.parametrize("nothing", [{"apps": None}, {"apps": {}}, {}])
 def test_no_tagged_application_is_an_empty_list(nothing: dict[str, Any]) -> None:
-    assert manager(Answers(lambda *_: (200, nothing))).tagged("mp-a") == []
+    assert manager(active((200, nothing))).tagged("mp-a") == []
 
 
 def test_a_kill_asks_for_the_state_killed() -> None:
@@ -76,12 +119,12 @@ def test_a_kill_asks_for_the_state_killed() -> None:
 def test_the_address_that_answers_is_asked_first_next_time() -> None:
     def answer(_: str, url: str) -> Answer | Exception:
         down = url.startswith("http://one")
-        return requests.ConnectionError() if down else (200, {"apps": None})
+        return requests.ConnectionError() if down else (202, {})
 
     answers = Answers(answer)
     both = manager(answers, "http://one:8088,http://two:8088")
-    both.tagged("mp-a")
-    both.tagged("mp-a")
+    both.kill("application_5_0001")
+    both.kill("application_5_0001")
     hosts = [url.split("/")[2] for _, url, _ in answers.asked]
     assert hosts == ["one:8088", "two:8088", "two:8088"]
 
@@ -110,3 +153,20 @@ def test_room_is_what_is_free_of_what_there_is() -> None:
     assert manager(answers).room() == (
         "100 of 400 MB and 1 of 4 vcores are free on 2 nodes, and 3 applications wait"
     )
+
+
+def test_what_an_application_waits_for_is_said_once_for_all_nodes() -> None:
+    def asked(where: str, count: int, memory: int) -> dict[str, Any]:
+        size = {"memory": memory, "vCores": 1}
+        return {"resourceName": where, "numContainers": count, "capability": size}
+
+    requests_ = [
+        asked("*", 2, 1408),
+        asked("node-1", 2, 1408),
+        asked("*", 1, 640),
+        asked("*", 0, 9),
+    ]
+    page = {**app("application_5_0001"), "resourceRequests": requests_}
+    found = manager(Answers(lambda *_: (200, {"app": page}))).application("application_5_0001")
+    assert found is not None
+    assert found.asked == "2 x 1408 MB, 1 vcores and 1 x 640 MB, 1 vcores"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date
 from typing import Any
 
-from millpond.errors import MillpondError
+from millpond.errors import BadInputError
 
 
 def run_date(context: Mapping[str, Any]) -> date:
@@ -14,13 +14,13 @@ def run_date(context: Mapping[str, Any]) -> date:
     without a logical date there is none.
 
     Raises:
-        MillpondError: The run has neither; the sentence says what to give.
+        BadInputError: The run has neither; the sentence says what to give.
     """
     if given := context["params"].get("ds"):
         return _parse(given)
     start = context.get("data_interval_start")
     if start is None:
-        raise MillpondError(
+        raise BadInputError(
             "this run has no data interval and no param ds: trigger it with a logical date, "
             'or with the param ds, for example {"ds": "2026-11-22"}'
         )
@@ -32,4 +32,4 @@ def _parse(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise MillpondError(f"the param ds is {text!r}; give a date as YYYY-MM-DD") from None
+        raise BadInputError(f"the param ds is {text!r}; give a date as YYYY-MM-DD") from None

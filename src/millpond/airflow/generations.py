@@ -8,8 +8,11 @@ tells something only once the recorded generation was done.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+
+from millpond.yarn import Application
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,22 @@ def target_tag(deployment: str, dag_id: str, task_id: str, ds: date) -> str:
     """The YARN tag of all applications that compute one task's result for one date, of any run."""
     digest = hashlib.sha256(f"{dag_id}/{task_id}/{ds}".encode()).hexdigest()
     return f"mp-{deployment}-{digest[:32]}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Of the applications found, the one to follow, if any, and those to end."""
+
+    follow: Application | None
+    end: tuple[Application, ...]
+
+
+def choose(found: Iterable[Application], ours: str) -> Choice:
+    """Follow the oldest live application of our generation (its tag is `ours`); end the others.
+
+    A younger one of ours is of a try that did not see the oldest yet; one of another generation
+    computes what has been asked for anew since.
+    """
+    live = sorted((app for app in found if app.is_live), key=lambda app: app.number)
+    follow = next((app for app in live if ours in app.tags), None)
+    return Choice(follow, tuple(app for app in live if app != follow))

@@ -21,7 +21,10 @@ from millpond.errors import MillpondError
 FOLDER = PROJECT_DIR / "docs" / "reference"
 GENERATED = "<!-- Written by `make docs` from the catalogue; changes by hand are lost. -->\n\n"
 
-EXIT_CODES = "Of `millpond` and of the applications; 0 is success: published, or refused by rule."
+EXIT_CODES = """\
+Of `millpond` and of the applications; 0 is success: published, or refused by rule. `millpond` also
+ends with 2 for a command or an option that does not exist, and with 130 when it is interrupted.
+`millpond status` and `millpond doctor` end with 1 unless all is well."""
 APPLICATION = """\
 An application is called with `--ds D --generation G --attempt A --run-id=R --root /millpond
 [--set key=value ...]`; `conform_dataset` takes `--dataset NAME` before these. When it fails it

@@ -1,0 +1,10 @@
+import os
+
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.master("local[2]").getOrCreate()
+histogram = os.environ["MILLPOND_HDFS_URL"] + "/millpond/marts/rating_histogram"
+per_day = spark.sql(f"SELECT ds, sum(ratings) AS ratings FROM delta.`{histogram}` GROUP BY ds")
+for row in per_day.orderBy("ds").collect():
+    print(row.ds, row.ratings)
+spark.stop()

@@ -1,0 +1,81 @@
+"""The programs on the documents' pages do what the pages say."""
+
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+from pyspark.sql import SparkSession
+
+from millpond.catalog.settings import PROJECT_DIR
+from millpond.cluster.config import spark_environment
+from millpond.lake.tables import StoredTable
+from tests.integration.local_platform import Platform
+from tests.integration.test_publishing import MART, VALUES, all_values_counted, new_attempt
+
+SNIPPETS = PROJECT_DIR / "docs" / "how-to" / "snippets"
+
+
+@pytest.fixture
+def stored(spark: SparkSession, platform: Platform, day: date) -> StoredTable:
+    """The mart, with each value counted three times on a day."""
+    new_attempt(spark, platform, day, "docs").publish(MART, all_values_counted(spark, 3))
+    return StoredTable(MART, platform.settings.hdfs_url, platform.settings.root)
+
+
+def command(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, str(SNIPPETS / program), *arguments]
+
+
+def printed(program: str, environ: dict[str, str]) -> list[str]:
+    done = subprocess.run(
+        command(program), env=environ, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def on_hdfs(platform: Platform) -> dict[str, str]:
+    return {**platform.environ, "MILLPOND_HDFS_URL": platform.settings.hdfs_url}
+
+
+def test_python_reads_the_latest_day(platform: Platform, stored: StoredTable) -> None:
+    latest = stored.dates()[-1]
+    rows = stored.read(latest).to_pylist()
+    assert printed("read_with_python.py", on_hdfs(platform)) == [
+        f"{latest} {row['rating']} {row['ratings']}" for row in rows
+    ]
+
+
+def test_duckdb_counts_per_day(platform: Platform, stored: StoredTable, day: date) -> None:
+    lines = printed("read_with_duckdb.py", on_hdfs(platform))
+    assert f"{day} {3 * len(VALUES)}" in lines
+    assert [line.split()[0] for line in lines] == [str(ds) for ds in stored.dates()]
+
+
+def test_spark_counts_per_day(platform: Platform, stored: StoredTable, day: date) -> None:
+    environ = {**on_hdfs(platform), **spark_environment(platform.settings)}
+    lines = printed("read_with_spark.py", environ)
+    assert f"{day} {3 * len(VALUES)}" in lines
+    assert [line.split()[0] for line in lines] == [str(ds) for ds in stored.dates()]
+
+
+def test_a_run_is_created_watched_and_ended_over_rest(platform: Platform, day: date) -> None:
+    environ = {
+        **platform.environ,
+        "MILLPOND_AIRFLOW_URL": platform.settings.airflow_url,
+        "MILLPOND_AIRFLOW_PASSWORDS": str(platform.settings.airflow_passwords),
+    }
+    watching = subprocess.Popen(
+        command("run_over_rest.py", str(day)), env=environ, stdout=subprocess.PIPE, text=True
+    )
+    assert watching.stdout is not None
+    with watching, watching.stdout as lines:
+        run_id, *_ = next(lines).split()
+        # The day has no source file: until its retries are used up, the run goes on.
+        subprocess.run(
+            command("run_over_rest.py", "end", run_id), env=environ, check=True, timeout=60
+        )
+        *_, last = lines
+    assert last.startswith(f"{run_id} failed ")
+    assert watching.returncode == 0

@@ -1,0 +1,73 @@
+"""spark-submit as a child of a task."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from millpond.airflow.submission import SubmitClient, complaint
+from millpond.errors import MillpondError
+
+
+def test_what_the_client_says_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    SubmitClient().run(["sh", "-c", "echo one; echo two >&2"])
+    assert caplog.messages == ["::group::spark-submit", "one", "two", "::endgroup::"]
+
+
+def test_a_failed_client_is_one_sentence() -> None:
+    script = "echo WARN a; echo 'Error: no such file'; echo '  at x'; exit 3"
+    with pytest.raises(MillpondError) as raised:
+        SubmitClient().run(["sh", "-c", script])
+    assert str(raised.value) == "spark-submit ended with 3: Error: no such file"
+
+
+TOO_LARGE = (
+    "java.lang.IllegalArgumentException: Required AM memory (61440+384 MB) is above the max "
+    "threshold (10240 MB) of this cluster!"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "it said nothing"),
+        (["starting", "stopping"], "stopping"),
+        (["WARN java.net.ConnectException", "Error: no such file"], "Error: no such file"),
+        (["Errors: 0", f'Exception in thread "main" {TOO_LARGE}', "at Client.scala"], TOO_LARGE),
+    ],
+)
+def test_the_complaint_is_the_exception_that_ended_it(lines: list[str], said: str) -> None:
+    assert complaint(lines) == said
+
+
+TASK = """
+import sys
+from millpond.airflow.submission import SubmitClient
+SubmitClient().run(["sh", "-c", f"echo $$ > {sys.argv[1]}; exec sleep 600"])
+"""
+
+
+def test_the_client_dies_with_its_task(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    task = subprocess.Popen([sys.executable, "-c", TASK, pid_file])
+
+    @retry(
+        retry=retry_if_result(lambda found: not found),
+        wait=wait_fixed(0.02),
+        stop=stop_after_delay(30),
+    )
+    def until(condition: Callable[[], object]) -> object:
+        return condition()
+
+    until(lambda: pid_file.exists() and pid_file.read_text().strip())
+    client = psutil.Process(int(pid_file.read_text()))
+    task.kill()
+    task.wait()
+    # Nobody may be there to take note of its end.
+    until(lambda: not client.is_running() or client.status() == psutil.STATUS_ZOMBIE)
