@@ -44,6 +44,8 @@ class World(ResourceManager):
         self.store: dict[str, Any] = {}
         self.links: dict[str, str] = {}
         self.did: list[str] = []
+        self.table = RATING_HISTOGRAM.mart
+        self.exported: list[date] = []
 
     # YARN, and the client that submits to it.
 
@@ -176,6 +178,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         (outcomes, "Hdfs"),
     ):
         monkeypatch.setattr(module, name, lambda *_: found)
+    monkeypatch.setattr(outcomes, "bring_up_to_date", lambda *to: found.exported.append(to[-1]))
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
     monkeypatch.setattr(operators, "follow", found.follow)
     monkeypatch.setattr(SubmitClient, "run", lambda _, command: found.submit(command))
@@ -234,10 +237,12 @@ def test_a_retry_of_what_was_published_does_nothing(world: World) -> None:
     world.kill("application_5_0001")
     # Of another run of the same date: not this retry's to end.
     world.start(f"mp-local-other,{target}")
-    world.did, world.links = [], {}
+    world.did, world.links, world.exported = [], {}, []
     task().execute(world.attempt(SECOND, number=2))
     assert world.did == []
     assert "application_5_0001" in world.links["_link_YarnLink"]
+    # The application may have died between its commit and its export.
+    assert world.exported == [date(2026, 11, 22)]
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,11 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from millpond.catalog import zones
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.errors import CheckFailedError, SupersededError
+from millpond.lake.exports import bring_up_to_date
 from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
 from millpond.run import Run
+from millpond.spark import job
 from millpond.spark.job import Job
 from tests.integration.local_platform import Platform
 
@@ -157,12 +159,27 @@ def test_the_export_is_the_table_as_a_file(
     assert exported.decode() == "\n".join(["rating,ratings,ds", *lines]) + "\n"
 
 
+def test_an_export_that_a_killed_application_left_behind_is_brought_up_to_date(
+    spark: SparkSession, platform: Platform, stored: StoredTable, day: date
+) -> None:
+    root = platform.settings.root
+    new_attempt(spark, platform, day, "first").publish(MART, all_values_counted(spark, 1))
+    with pytest.MonkeyPatch.context() as killed_before_its_export:
+        killed_before_its_export.setattr(job, "bring_up_to_date", lambda *_: None)
+        new_attempt(spark, platform, day, "second").publish(MART, all_values_counted(spark, 2))
+    path = zones.export(root, MART.name, day)
+    assert f"0.5,1,{day}" in str(platform.hdfs.read(path))
+    bring_up_to_date(platform.hdfs, root, stored, day)
+    assert f"0.5,2,{day}" in str(platform.hdfs.read(path))
+
+
 WRITER = """
 import sys, time
 from datetime import date
 from pyspark.sql import SparkSession
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.run import Run
+from millpond.spark import job
 from millpond.spark.job import Job
 
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()

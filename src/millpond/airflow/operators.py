@@ -194,6 +194,7 @@ class YarnSparkOperator(SparkSubmitOperator):
         rows = ", ".join(f"{count} {which}" for which, count in receipt.rows.items())
         self.log.info("%s %s %s: rows %s", receipt.outcome, receipt.table, receipt.ds, rows)
         self.log.info("receipt: %s", outcome.path(receipt))
+        outcome.export()
         for asset in self.outlets:
             context["outlet_events"][asset].extra = asdict(receipt)
         self._record(context, replace(generation, done=True))

@@ -7,6 +7,7 @@ from millpond.catalog import zones
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
+from millpond.lake.exports import bring_up_to_date
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
@@ -21,8 +22,9 @@ class Outcome:
     """What a run of a table has left on HDFS."""
 
     def __init__(self, settings: Settings, table: Table, run: Run) -> None:
+        self._hdfs = Hdfs(settings.hdfs_url)
         self._stored = StoredTable(table, settings.hdfs_url, settings.root)
-        self._receipts = Receipts(Hdfs(settings.hdfs_url), settings.root, table.name, run.ds)
+        self._receipts = Receipts(self._hdfs, settings.root, table.name, run.ds)
         self._run = run
 
     def claim(self) -> None:
@@ -33,6 +35,11 @@ class Outcome:
         """The date's current receipt, if it is of this run's generation."""
         receipt = self._receipts.read(self._stored.number(self._run.ds))
         return receipt if receipt and receipt.generation == self._run.generation else None
+
+    def export(self) -> None:
+        """Write the export that an application did not live to write after its commit."""
+        if self._stored.table.export:
+            bring_up_to_date(self._hdfs, self._run.root, self._stored, self._run.ds)
 
     def path(self, receipt: Receipt) -> str:
         """Where a receipt is on HDFS."""

@@ -23,3 +23,8 @@ def receipts(root: str, table: str, ds: date) -> str:
 def export(root: str, table: str, ds: date) -> str:
     """The CSV file of a date."""
     return f"{root}/exports/{table}/ds={ds}.csv"
+
+
+def export_number(root: str, table: str, ds: date) -> str:
+    """The file that says of which publication a date's CSV file is."""
+    return f"{root}/exports/{table}/.ds={ds}.number"

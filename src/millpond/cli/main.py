@@ -23,8 +23,6 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
-INTERRUPTED = 130
-
 
 def run() -> None:
     """Run a command; what a person can mend is one sentence, never a traceback."""
@@ -33,9 +31,6 @@ def run() -> None:
     except MillpondError as error:
         messages.print(f"millpond: {error}", markup=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        messages.print("millpond: interrupted; what has been started goes on")
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Whoever read has enough; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -30,7 +30,15 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def write_export(hdfs: Hdfs, root: str, stored: StoredTable, ds: date, version: int) -> None:
-    """Make the date's CSV file that of a table version, whole at any moment."""
-    rows = stored.read(ds, version)
-    hdfs.replace(zones.export(root, stored.table.name, ds), to_csv(rows).encode())
+def bring_up_to_date(hdfs: Hdfs, root: str, stored: StoredTable, ds: date) -> None:
+    """Have the date's CSV file hold the table's current rows, whole at any moment.
+
+    A small file beside it has the number of the publication it is of: an application that died
+    between its commit and its export leaves an older one, and the next call rewrites the file.
+    """
+    number = str(stored.number(ds)).encode()
+    marker = zones.export_number(root, stored.table.name, ds)
+    if hdfs.read(marker) == number:
+        return
+    hdfs.replace(zones.export(root, stored.table.name, ds), to_csv(stored.read(ds)).encode())
+    hdfs.replace(marker, number)

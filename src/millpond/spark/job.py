@@ -16,14 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from millpond.catalog.datasets import dataset
 from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, MillpondError, SupersededError
-from millpond.lake.exports import write_export
+from millpond.lake.exports import bring_up_to_date
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipt, Receipts, Source
 from millpond.lake.tables import StoredTable
@@ -135,7 +133,7 @@ class Job:
         version = int(self.spark.conf.get("spark.databricks.delta.lastCommitVersionInSession") or 0)
         self._with_tables[table.name] = version
         if table.export:
-            write_export(self.hdfs, self.run.root, stored, self.run.ds, version)
+            bring_up_to_date(self.hdfs, self.run.root, stored, self.run.ds)
         log.info(
             "published %s %s as number %d: %d rows",
             table.name,
@@ -208,7 +206,7 @@ def attempt(job: Job, main: Callable[[Job], None]) -> int:
         log.error("%s", error)  # noqa: TRY400  a sentence for a person needs no traceback
         _report(job, str(error), error.exit_code)
         return error.exit_code
-    except (Py4JJavaError, PySparkException) as error:
+    except Exception as error:  # whatever it is, whoever waits must learn the cause
         log.exception("the application failed")
         _report(job, first_cause(error), FAULT)
         return FAULT
