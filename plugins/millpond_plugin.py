@@ -1,4 +1,4 @@
-"""What Airflow must know of Millpond beside its DAGs: the links on the pages of Spark tasks."""
+"""What Airflow's page of plugins lists of Millpond."""
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -6,7 +6,7 @@ from millpond.airflow.links import HistoryLink, YarnLink
 
 
 class MillpondPlugin(AirflowPlugin):
-    """Registers the links, so that pages show those of every past run."""
+    """Names the links of Spark tasks; it is the operator that brings them to a task's page."""
 
     name = "millpond"
     operator_extra_links = [  # noqa: RUF012  as Airflow declares it: an attribute, not a ClassVar

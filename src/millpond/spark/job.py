@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +24,7 @@ from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, MillpondError, SupersededError
 from millpond.lake.exports import bring_up_to_date
 from millpond.lake.hdfs import Hdfs
-from millpond.lake.receipts import Receipt, Receipts, Source
+from millpond.lake.receipts import Check, Receipt, Receipts, Source
 from millpond.lake.tables import StoredTable
 from millpond.run import Run, code_version
 from millpond.spark.checks import conform_schema, measure, stop_on_errors
@@ -105,51 +106,49 @@ class Job:
             kept = conform_schema(table, rows).persist()
             rows_out, checks = measure(table, kept)
         stop_on_errors(table, checks)
-        stored, receipts = self._stored(table), self.receipts(table)
-        receipt = self._write_receipt(
-            receipts,
-            stored,
-            lambda number: Receipt(
-                table=table.name,
-                ds=str(self.run.ds),
-                number=number,
-                outcome="published",
-                run_id=self.run.run_id,
-                generation=self.run.generation,
-                attempt=str(self.run.attempt),
-                application_id=self.spark.sparkContext.applicationId,
-                inputs=tuple(self._inputs),
-                rows={"in": self._rows_in, **counts, "out": rows_out},
-                checks=checks,
-                code_version=code_version(Path(sys.argv[0])),
-                seconds={name: round(value, 3) for name, value in self._seconds.items()},
-                with_tables=dict(self._with_tables),
-                written_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            ),
-        )
-        self._commit(stored, kept, receipt)
-        kept.unpersist()
+        counted = {"in": self._rows_in, **counts, "out": rows_out}
+        receipt = self._create_receipt(table, counted, checks)
+        with self.phase("publish"):
+            self._commit(self._stored(table), kept, receipt)
+            kept.unpersist()
+            if table.export:
+                bring_up_to_date(self.hdfs, self.run.root, self._stored(table), self.run.ds)
         # Delta leaves the version of the session's last commit here.
-        version = int(self.spark.conf.get("spark.databricks.delta.lastCommitVersionInSession") or 0)
-        self._with_tables[table.name] = version
-        if table.export:
-            bring_up_to_date(self.hdfs, self.run.root, stored, self.run.ds)
-        log.info(
-            "published %s %s as number %d: %d rows",
-            table.name,
-            self.run.ds,
-            receipt.number,
-            rows_out,
-        )
+        version = self.spark.conf.get("spark.databricks.delta.lastCommitVersionInSession")
+        self._with_tables[table.name] = int(version or 0)
+        log.info("published %s %s as number %d", table.name, self.run.ds, receipt.number)
         return receipt
 
-    def _write_receipt(
-        self, receipts: Receipts, stored: StoredTable, fill: Callable[[int], Receipt]
+    def _create_receipt(
+        self, table: Table, rows: dict[str, int], checks: tuple[Check, ...]
     ) -> Receipt:
-        number = stored.number(self.run.ds) + 1
-        while not receipts.create(receipt := fill(number)):
-            number += 1
+        """Write the receipt under the first free number above the table's current one."""
+        receipts = self.receipts(table)
+        receipt = self._receipt(table, self._stored(table).number(self.run.ds) + 1, rows, checks)
+        while not receipts.create(receipt):
+            receipt = replace(receipt, number=receipt.number + 1)
         return receipt
+
+    def _receipt(
+        self, table: Table, number: int, rows: dict[str, int], checks: tuple[Check, ...]
+    ) -> Receipt:
+        return Receipt(
+            table=table.name,
+            ds=str(self.run.ds),
+            number=number,
+            outcome="published",
+            run_id=self.run.run_id,
+            generation=self.run.generation,
+            attempt=str(self.run.attempt),
+            application_id=self.spark.sparkContext.applicationId,
+            inputs=tuple(self._inputs),
+            rows=rows,
+            checks=checks,
+            code_version=code_version(Path(sys.argv[0])),
+            seconds={name: round(value, 3) for name, value in self._seconds.items()},
+            with_tables=dict(self._with_tables),
+            written_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
 
     def _commit(self, stored: StoredTable, rows: DataFrame, receipt: Receipt) -> None:
         self._stop_if_superseded()
@@ -229,8 +228,7 @@ def _report(job: Job, cause: str, exit_code: int) -> None:
 def first_cause(error: Exception) -> str:
     """The first line of the innermost cause: for a person, the stack above it is noise."""
     causes = re.findall(r"^Caused by: (.+)$", str(error), flags=re.MULTILINE)
-    lines = causes[-1:] or str(error).strip().splitlines() or [repr(error)]
-    return lines[-1 if causes else 0]
+    return causes[-1] if causes else (str(error).strip().splitlines() or [repr(error)])[0]
 
 
 def _default_filesystem(spark: SparkSession) -> str:
