@@ -79,6 +79,13 @@ def test_a_table_on_the_screen_counts_its_rows_beside_it(millpond: Any) -> None:
     assert err == "3 of 10 rows of rating_histogram 2026-11-21\n"
 
 
+def test_what_a_cell_holds_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    # Brackets are markup to the library that draws the table; in a pipe no line is folded.
+    line = "[red] 1995 [/b] " + "x" * 100
+    print_rows(pa.table({"line": [line]}), Format.TABLE)
+    assert line in capsys.readouterr().out
+
+
 def test_published_and_empty_is_no_error(millpond: Any) -> None:
     arguments = ("show", "rating_histogram", "--ds", "2026-11-05", "--format", "json")
     assert millpond(*arguments) == (0, "[]\n", "")

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from rich.console import Console
+from rich.table import Table as Grid
 
 from millpond.catalog.analyses import all_tables
 from millpond.catalog.settings import Settings
@@ -18,6 +19,9 @@ from millpond.errors import MillpondError
 output = Console(highlight=False, soft_wrap=True)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
+# A file or a pipe has no width to respect.
+UNBOUND_WIDTH = 200
+
 
 class Format(StrEnum):
     """How rows are printed."""
@@ -25,6 +29,12 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+
+
+def print_grid(grid: Grid) -> None:
+    """A grid on standard output, as wide as the terminal is."""
+    width = None if output.is_terminal else UNBOUND_WIDTH
+    Console(highlight=False, width=width).print(grid)
 
 
 def settings() -> Settings:

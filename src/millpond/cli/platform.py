@@ -7,11 +7,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from millpond.cli.console import messages, output, settings
+from millpond.cli.console import messages, print_grid, settings
 from millpond.cluster import config, platform
 from millpond.cluster.doctor import doctor as examine
 
@@ -19,8 +18,6 @@ app = typer.Typer(no_args_is_help=True)
 
 # Names stay whole in a narrow terminal; what explains them is folded.
 WHOLE_COLUMNS = ("part", "state", "pid", "check", "")
-# A file or a pipe has no width to respect.
-UNBOUND_WIDTH = 200
 
 
 class ListFormat(StrEnum):
@@ -83,7 +80,7 @@ def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> N
         table.add_column(column, no_wrap=column in WHOLE_COLUMNS, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    Console(highlight=False, width=None if output.is_terminal else UNBOUND_WIDTH).print(table)
+    print_grid(table)
 
 
 def _say(text: str) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 from rich import box
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
-from millpond.cli.console import Format, day, messages, output, settings, table_named
+from millpond.cli.console import Format, day, messages, print_grid, settings, table_named
 from millpond.errors import MillpondError, NotPublishedError
 from millpond.lake.exports import cell, to_csv
 from millpond.lake.hdfs import Hdfs
@@ -114,7 +115,7 @@ def print_rows(rows: pa.Table, format_: Format) -> None:
     elif format_ is Format.CSV:
         typer.echo(to_csv(rows), nl=False)
     else:
-        output.print(_grid(rows))
+        print_grid(_grid(rows))
 
 
 def _grid(rows: pa.Table) -> Grid:
@@ -124,7 +125,7 @@ def _grid(rows: pa.Table) -> Grid:
         right = numeric or pa.types.is_decimal(field.type)
         grid.add_column(field.name, justify="right" if right else "left")
     for row in rows.to_pylist():
-        grid.add_row(*(cell(value) for value in row.values()))
+        grid.add_row(*(escape(cell(value)) for value in row.values()))
     return grid
 
 
