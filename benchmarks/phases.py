@@ -26,7 +26,7 @@ def measure(here: Settings, ds: date, runs: int) -> dict[str, list[dict[str, flo
     """The seconds of each phase, by task, one entry per run."""
     seconds: dict[str, list[dict[str, float]]] = {}
     for _ in range(runs):
-        run_day(here, ds, (), restage=False)
+        run_day(here, ds, {})
         api = AirflowApi(here)
         run = api.find_run(ds)
         assert run is not None

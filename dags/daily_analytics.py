@@ -8,6 +8,7 @@ a day covers that day, UTC, and starts when it is over.
 * `ds`: the date to compute, instead of the run's own.
 * `restage`: take the undated source file even if the date has one already.
 * `only`: the analyses to compute; none means all.
+* `set`: other values for parameters of analyses, such as `{"als_rank": 20}`.
 """
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -15,6 +16,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 from pendulum import datetime
 
 from millpond.airflow.defaults import DAG_DEFAULTS
+from millpond.airflow.selection import parameters_schema
 from millpond.airflow.tasks import analyse_task, conform_task, stage_task
 from millpond.catalog.analyses import ANALYSES
 from millpond.catalog.datasets import DATASETS
@@ -30,6 +32,7 @@ with DAG(
         "ds": Param(None, type=["null", "string"], format="date", description="YYYY-MM-DD"),
         "restage": Param(default=False, type="boolean"),
         "only": Param([], type="array", items={"enum": [a.name for a in ANALYSES]}),
+        "set": Param({}, **parameters_schema([p for a in ANALYSES for p in a.parameters])),
     },
     **DAG_DEFAULTS,
 ) as daily_analytics:

@@ -7,7 +7,8 @@ lines with one key, the first that fits stays and the others are `duplicate_key`
 from 1.
 
 The quarantine is published first and always; the clean rows only while the share of bad lines is at
-most the dataset's limit, else the date keeps the clean rows it had.
+most the dataset's limit, else the date keeps the clean rows it had. A file that has less than half
+of the lines of the date before is published with a warning.
 """
 
 import sys
@@ -20,29 +21,41 @@ from millpond.catalog.datasets import Dataset, Field, dataset
 from millpond.catalog.reasons import reason
 from millpond.errors import BadInputError
 from millpond.lake.manifests import read_manifest
-from millpond.lake.receipts import Source
+from millpond.lake.receipts import Check, Receipt, Source
 from millpond.spark.job import Job, execute
 from millpond.spark.lines import read_lines
 
 
 def judge_lines(lines: DataFrame, of: Dataset) -> DataFrame:
     """Each line with its cast columns and its reasons, an array that is empty for a clean row."""
-    parts = F.split(F.btrim("line", F.lit(" \t")), of.separator)
+    parts = _parts(of)
     cut = lines.withColumn("field_count", F.size(parts)).withColumns(
-        {_text(field): F.btrim(F.get(parts, F.lit(field.position))) for field in of.fields}
+        {_text(field): F.get(parts, F.lit(field.position)) for field in of.fields}
     )
     cast = cut.withColumns({field.column.name: _value(field) for field in of.fields})
     judged = cast.withColumn("reasons", _reasons(of))
     return judged if of.key is None else _judge_duplicates(judged, of.key)
 
 
+def _parts(of: Dataset) -> Column:
+    if of.separator is None:
+        return F.array("line")
+    blanks = F.lit(" \t")
+    return F.transform(
+        F.split(F.btrim("line", blanks), of.separator), lambda part: F.btrim(part, blanks)
+    )
+
+
 def _text(field: Field) -> str:
     return f"{field.column.name}_text"
 
 
+def _matches(field: Field) -> Column:
+    return F.col(_text(field)).rlike(rf"\A(?:{field.pattern})\z")
+
+
 def _value(field: Field) -> Column:
-    matches = F.col(_text(field)).rlike(rf"\A(?:{field.pattern})\z")
-    return F.when(matches, F.expr(field.cast.format(text=f"`{_text(field)}`")))
+    return F.when(_matches(field), F.expr(field.cast.format(text=f"`{_text(field)}`")))
 
 
 def _reasons(of: Dataset) -> Column:
@@ -56,9 +69,9 @@ def _reasons(of: Dataset) -> Column:
 
 def _field_reason(field: Field) -> Column:
     name = field.column.name
-    matches = F.col(_text(field)).rlike(rf"\A(?:{field.pattern})\z")
-    fits = F.col(name).isNotNull() & F.expr(field.check.format(value=f"`{name}`"))
-    return F.when(~matches, F.lit(reason(field.reason, name))).when(
+    check = F.expr(field.check.format(text=f"`{_text(field)}`", value=f"`{name}`"))
+    fits = F.coalesce(check, F.lit(False))
+    return F.when(~_matches(field), F.lit(reason(field.reason, name))).when(
         ~fits, F.lit(reason(field.range_reason, name))
     )
 
@@ -94,6 +107,12 @@ def stop_over_limit(of: Dataset, ds: object, lines: int, bad: int) -> None:
         )
 
 
+def compared_with(earlier: Receipt, lines: int) -> Check:
+    """The number of lines as a share of those of the date before; less than half is a warning."""
+    share = lines / earlier.rows["in"]
+    return Check("share_of_earlier_lines", "warn", share >= 0.5, share, 0.5, None)
+
+
 def main(job: Job, of: Dataset) -> None:
     """Read the date's source file, judge its lines, publish quarantine, then clean rows."""
     manifest = read_manifest(job.hdfs, job.run.root, of.name, job.run.ds)
@@ -104,7 +123,9 @@ def main(job: Job, of: Dataset) -> None:
     job.add_input(Source(path=manifest.path, sha256=manifest.sha256), rows=total)
     quarantined = job.publish(of.quarantine, quarantined_lines(judged)).rows["out"]
     stop_over_limit(of, job.run.ds, total, quarantined)
-    job.publish(of.clean, clean_rows(judged, of), quarantined=quarantined)
+    earlier = job.earlier(of.clean)
+    checks = [compared_with(earlier, total)] if earlier else []
+    job.publish(of.clean, clean_rows(judged, of), checks=checks, quarantined=quarantined)
 
 
 if __name__ == "__main__":

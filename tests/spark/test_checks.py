@@ -49,7 +49,7 @@ def test_limits_belong_to_what_is_allowed(
     spark: SparkSession, totals: list[int], failed: list[str]
 ) -> None:
     rows = spark.createDataFrame([(1, total) for total in totals], "customer_id int, total bigint")
-    number, checks = measure(TABLE, rows)
+    number, checks = measure(TABLE, rows, rows_in=0)
     assert number == len(totals)
     assert [check.name for check in checks if not check.passed] == failed
 
@@ -57,7 +57,9 @@ def test_limits_belong_to_what_is_allowed(
 def test_an_error_stops_and_a_warning_does_not(spark: SparkSession) -> None:
     def checks(*totals: int) -> None:
         rows = [(1, total) for total in totals]
-        measured = measure(TABLE, spark.createDataFrame(rows, "customer_id int, total bigint"))
+        measured = measure(
+            TABLE, spark.createDataFrame(rows, "customer_id int, total bigint"), rows_in=0
+        )
         stop_on_errors(TABLE, measured[1])
 
     checks(9, 10)  # spread is only a warning
@@ -71,7 +73,7 @@ def test_an_error_stops_and_a_warning_does_not(spark: SparkSession) -> None:
 
 def test_a_null_figure_fails(spark: SparkSession) -> None:
     rows = spark.createDataFrame([(1, None)], "customer_id int, total bigint")
-    _, checks = measure(TABLE, rows)
+    _, checks = measure(TABLE, rows, rows_in=0)
     assert [(check.name, check.figure) for check in checks if not check.passed] == [
         ("largest", None),
         ("spread", None),

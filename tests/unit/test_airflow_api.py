@@ -80,7 +80,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_new_day_gets_a_run_that_owns_its_interval(here: Settings, serve: Any) -> None:
     airflow = serve(Airflow(None, ["queued", "running", "success"], [TASK]))
-    runs.run_day(here, D, (), restage=False)
+    runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     assert airflow.changes() == [
         (
             "POST",
@@ -100,27 +100,25 @@ def test_a_new_day_gets_a_run_that_owns_its_interval(here: Settings, serve: Any)
 
 def test_a_finished_run_is_cleared_and_computed_anew(here: Settings, serve: Any) -> None:
     airflow = serve(Airflow("success", ["queued", "success"], [TASK]))
-    runs.run_day(here, D, (), restage=False)
+    runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     assert airflow.changes()[0] == ("POST", "/dagRuns/old/clear", {"dry_run": False})
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_run_on_its_way_is_only_followed(here: Settings, serve: Any, state: str) -> None:
     airflow = serve(Airflow(state, ["success"], [TASK]))
-    runs.run_day(here, D, (), restage=False)
+    runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     assert [path for _, path, _ in airflow.changes()] == [""]
 
 
 def test_a_run_with_params_stands_outside_the_schedule(here: Settings, serve: Any) -> None:
     airflow = serve(Airflow("success", ["success"], [TASK]))
-    runs.run_day(here, D, ("rating_histogram",), restage=True)
+    params = {"only": ["rating_histogram"], "restage": True, "set": {"als_rank": 20}}
+    runs.run_day(here, D, params)
     assert airflow.changes()[0] == (
         "POST",
         "/dagRuns",
-        {
-            "logical_date": None,
-            "conf": {"ds": "2026-11-22", "only": ["rating_histogram"], "restage": True},
-        },
+        {"logical_date": None, "conf": {"ds": "2026-11-22", **params}},
     )
 
 
@@ -130,7 +128,7 @@ def test_progress_is_one_line_for_each_change(
     waiting = {**TASK, "task_id": "complete", "state": None, "start_date": None}
     again = {**TASK, "task_id": "conform.ratings", "state": "running", "try_number": 2}
     serve(Airflow(None, ["running", "running", "success"], [waiting, TASK, again]))
-    runs.run_day(here, D, (), restage=False)
+    runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()[1:]]
     assert lines == ["conform.ratings running (try 2)", "stage.ratings success"]
 
@@ -139,16 +137,24 @@ def test_a_failure_ends_with_what_the_task_said_last(here: Settings, serve: Any)
     failed = {**TASK, "state": "failed", "try_number": 3}
     serve(Airflow(None, ["running", "failed"], [failed]))
     with pytest.raises(MillpondError) as raised:
-        runs.run_day(here, D, (), restage=False)
+        runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     assert str(raised.value) == (
         f"stage.ratings failed; see {here.airflow_url}/dags/daily_analytics/runs/new\n"
         "    Task failed AirflowException: no source file"
     )
 
 
-def test_an_unknown_analysis_is_refused_before_anything_is_asked(here: Settings) -> None:
+def test_what_does_not_exist_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(MillpondError, match="there is no analysis 'histogram'; analyses: rating_"):
-        runs.run_day(here, D, ("histogram",), restage=False)
+        runs.run("2020-01-05", only=["histogram"])
+    with pytest.raises(
+        MillpondError, match=r"--set als=2: there is no parameter 'als'; write NAME"
+    ):
+        runs.run("2020-01-05", set_=["als=2"])
+    with pytest.raises(
+        MillpondError, match="parameter als_rank is 'two'; give a whole number from"
+    ):
+        runs.run("2020-01-05", set_=["als_rank=two"])
 
 
 def test_without_airflow_the_sentence_says_how_to_start_it(here: Settings, serve: Any) -> None:

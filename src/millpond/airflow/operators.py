@@ -35,8 +35,9 @@ from millpond.airflow.generations import (
 )
 from millpond.airflow.links import HistoryLink, YarnLink
 from millpond.airflow.outcomes import Outcome, phases
-from millpond.airflow.selection import skip_unless_wanted
+from millpond.airflow.selection import settings_of, skip_unless_wanted
 from millpond.airflow.submission import SubmitClient
+from millpond.catalog.analyses import Parameter
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
@@ -53,7 +54,8 @@ class YarnSparkOperator(SparkSubmitOperator):
     """Submit `application` for the run's date and wait for the receipt of `table`.
 
     `arguments` come before the run's own (docs/reference). `analyses` are those that need this
-    task: it skips itself in a run that was asked for others.
+    task: it skips itself in a run that was asked for others. `parameters` are those of the
+    application that can be set for a run.
     """
 
     operator_extra_links = (YarnLink(), HistoryLink())
@@ -65,14 +67,15 @@ class YarnSparkOperator(SparkSubmitOperator):
         application: str,
         analyses: Sequence[str],
         arguments: Sequence[str] = (),
-        conf: dict[str, Any] | None = None,
+        parameters: Sequence[Parameter] = (),
         **kwargs: Any,
     ) -> None:
         # durable: the provider's own way to find an application again never reruns a cleared task.
-        super().__init__(application=application, conf=conf, durable=False, **kwargs)
+        super().__init__(application=application, durable=False, **kwargs)
         self.table = table
         self.analyses = analyses
         self.arguments = arguments
+        self.parameters = parameters
         self.application_id: str | None = None
         self._generation_tag: str | None = None
         self._client = SubmitClient()
@@ -95,7 +98,14 @@ class YarnSparkOperator(SparkSubmitOperator):
         settings = Settings.from_env(os.environ)
         ds = run_date(context)
         generation = self._enter_generation(context, ds)
-        run = Run(ds, generation.id, context["ti"].try_number, context["run_id"], settings.root)
+        run = Run(
+            ds=ds,
+            generation=generation.id,
+            attempt=context["ti"].try_number,
+            run_id=context["run_id"],
+            root=settings.root,
+            settings=settings_of(context, self.parameters),
+        )
         tags = (
             generation_tag(settings.deployment, generation),
             target_tag(settings.deployment, self.dag_id, self.task_id, ds),
@@ -193,6 +203,9 @@ class YarnSparkOperator(SparkSubmitOperator):
     ) -> None:
         rows = ", ".join(f"{count} {which}" for which, count in receipt.rows.items())
         self.log.info("%s %s %s: rows %s", receipt.outcome, receipt.table, receipt.ds, rows)
+        for check in receipt.checks:
+            if not check.passed:
+                self.log.warning("%s", check)
         self.log.info("receipt: %s", outcome.path(receipt))
         outcome.export()
         for asset in self.outlets:

@@ -32,9 +32,10 @@ class Outcome:
         self._receipts.claim(self._run.name)
 
     def receipt(self) -> Receipt | None:
-        """The date's current receipt, if it is of this run's generation."""
-        receipt = self._receipts.read(self._stored.number(self._run.ds))
-        return receipt if receipt and receipt.generation == self._run.generation else None
+        """The receipt by which this run's generation published the date, or refused to."""
+        standing = self._receipts.standing(self._stored.number(self._run.ds))
+        ours = (receipt for receipt in standing if receipt.generation == self._run.generation)
+        return next(ours, None)
 
     def export(self) -> None:
         """Write the export that an application did not live to write after its commit."""

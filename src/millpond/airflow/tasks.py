@@ -46,6 +46,7 @@ def analyse_task(of: Analysis) -> YarnSparkOperator:
         application=_application(of.name),
         table=of.mart,
         analyses=(of.name,),
+        parameters=of.parameters,
         pool=YARN_POOL,
         outlets=[Asset(of.name, uri=f"{settings.hdfs_url}{settings.root}/{of.mart.path}")],
     )

@@ -25,7 +25,8 @@ class Column:
 class Expectation:
     """A check on the rows to be published: an SQL aggregate that must lie between two limits.
 
-    `error` stops the publication, `warn` is recorded in the receipt.
+    In `aggregate`, `{rows_in}` is the number of rows that were read. `error` stops the publication,
+    `warn` is recorded in the receipt and said in the task's log.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Table:
 
     `columns` leaves the partition column out. `order` is the total order in which rows are shown
     and exported (table files have none): column names, `-` before one that descends. `export`
-    writes each date as one CSV file too.
+    writes each date as one CSV file too. `chart` names the columns of a bar chart: label, value.
     """
 
     name: str
@@ -57,14 +58,16 @@ class Table:
     allow_empty: bool = False
     expectations: tuple[Expectation, ...] = ()
     export: bool = False
+    chart: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
-        for key in self.order:
-            if key.lstrip("-") not in names:
-                raise ValueError(
-                    f"table {self.name} is ordered by {key!r}, which is none of its columns {names}"
-                )
+        for use, keys in (("ordered by", self.order), ("charted by", self.chart or ())):
+            for key in keys:
+                if key.lstrip("-") not in names:
+                    raise ValueError(
+                        f"table {self.name} is {use} {key!r}, which is none of its columns {names}"
+                    )
 
     def all_columns(self) -> tuple[Column, ...]:
         """The columns as they are stored: the partition column last."""

@@ -28,3 +28,8 @@ def export(root: str, table: str, ds: date) -> str:
 def export_number(root: str, table: str, ds: date) -> str:
     """The file that says of which publication a date's CSV file is."""
     return f"{root}/exports/{table}/.ds={ds}.number"
+
+
+def model(root: str, analysis: str, ds: date, application_id: str) -> str:
+    """The folder of the model that an application learnt; the receipt names the current one."""
+    return f"{root}/models/{analysis}/ds={ds}/{application_id}"

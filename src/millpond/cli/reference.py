@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from millpond import errors
-from millpond.catalog.analyses import all_tables
-from millpond.catalog.datasets import DATASETS, Dataset
+from millpond.catalog.analyses import ANALYSES, all_tables
+from millpond.catalog.datasets import ANYTHING, DATASETS, Dataset
 from millpond.catalog.reasons import REASONS
 from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, SETTINGS
 from millpond.catalog.tables import Expectation, Table
@@ -32,11 +32,22 @@ leaves its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A
 does not try 10, 11 and 12 again: the data, the code or another attempt must change first."""
 
 
+PARAMETERS = """\
+Numbers that shape an analysis. Another value holds for one run: `millpond run --set als_rank=20`,
+or the DAG param `set`, `{"als_rank": 20}`. The receipt records it in `settings`."""
+ENCODINGS = {
+    "UTF-8": "UTF-8",
+    "ISO-8859-1": "ISO-8859-1",
+    "detect": "UTF-8 if all of it decodes, else Windows-1252",
+}
+
+
 def pages() -> dict[str, str]:
     """Each page's text by its file name."""
     bodies = {
         "datasets.md": _datasets(),
         "tables.md": _tables(),
+        "parameters.md": _parameters(),
         "reason-codes.md": _reasons(),
         "settings.md": _settings(),
         "exit-codes.md": _exit_codes(),
@@ -68,16 +79,19 @@ def _dataset(of: Dataset) -> str:
                 str(f.position + 1),
                 f.column.type,
                 f.column.meaning,
-                f"`{f.pattern}`",
-                f"`{f.reason}`, `{f.range_reason}`",
+                f"`{f.pattern}`" if f.pattern != ANYTHING else "",
+                ", ".join(f"`{code}`" for code in dict.fromkeys((f.reason, f.range_reason)))
+                if f.pattern != ANYTHING
+                else "",
             )
             for f in of.fields
         ),
     )
+    cut = f"{counts} fields separated by `{of.separator}`" if of.separator else "lines as they are"
+    first = f" Of lines with one `{of.key}` the first stays." if of.key else ""
     return (
         f"\n## {of.name}\n\n"
-        f"{_sentence(of.meaning)}. File `{of.file}`, {of.encoding}; "
-        f"{counts} fields separated by `{of.separator}`. "
+        f"{_sentence(of.meaning)}. File `{of.file}`, {ENCODINGS[of.encoding]}; {cut}.{first} "
         f"At most {of.bad_rows_limit:.0%} of its lines may be bad.\n\n{fields}"
     )
 
@@ -111,6 +125,16 @@ def _expectation(of: Expectation) -> str:
         f"at most {of.maximum:g}" if of.maximum is not None else "",
     ]
     return f"`{of.name}`: `{of.aggregate}` is {' and '.join(filter(None, limits))} ({of.severity})"
+
+
+def _parameters() -> str:
+    rows = (
+        (p.name, of.name, p.meaning, str(p.default), f"{p.minimum} to {p.maximum}")
+        for of in ANALYSES
+        for p in of.parameters
+    )
+    grid = _grid(("parameter", "analysis", "meaning", "default", "limits"), rows)
+    return f"# Parameters\n\n{PARAMETERS}\n\n{grid}"
 
 
 def _reasons() -> str:

@@ -1,8 +1,9 @@
 """`millpond run` and `millpond demo`: the daily DAG, followed to its end."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,7 @@ from millpond.cli.tables import find_receipt, print_rows
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.manifests import find_manifest
-from millpond.lake.receipts import Receipt
+from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
 from millpond.run import code_version
 from millpond.staging.stage import is_current
@@ -32,12 +33,23 @@ def run(
     ds: Ds = None,
     only: Annotated[list[str] | None, typer.Option(help="an analysis; repeatable")] = None,
     restage: Annotated[bool, typer.Option(help="take the undated source file anew")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of a parameter, such as als_rank=20; repeatable"),
+    ] = None,
 ) -> None:
     """Run the daily DAG for a date and follow it to its end."""
     here = settings()
     chosen = _finished_day(ds)
-    run_day(here, chosen, tuple(only or ()), restage=restage)
-    _warn_of_other_sources(here, chosen, [_known(name) for name in only or ()] or list(ANALYSES))
+    params = {
+        "only": [_known(name).name for name in only or ()],
+        "restage": restage,
+        "set": dict(map(_parameter, set_ or ())),
+    }
+    run_day(here, chosen, params)
+    analyses = [_known(name) for name in only or ()] or list(ANALYSES)
+    _say_warnings(here, chosen, analyses)
+    _warn_of_other_sources(here, chosen, analyses)
 
 
 def demo(ds: Ds = None) -> None:
@@ -46,7 +58,7 @@ def demo(ds: Ds = None) -> None:
     chosen = _finished_day(ds)
     stale = [a for a in ANALYSES if not _is_current(here, a, chosen)]
     if stale:
-        run_day(here, chosen, (), restage=False)
+        run_day(here, chosen, {})
     else:
         messages.print(f"the results of {chosen} are of the same inputs and code: nothing to run")
     for each in ANALYSES:
@@ -56,19 +68,18 @@ def demo(ds: Ds = None) -> None:
     _print_addresses(here)
 
 
-def run_day(here: Settings, ds: date, only: tuple[str, ...], *, restage: bool) -> None:
+def run_day(here: Settings, ds: date, params: Mapping[str, Any]) -> None:
     """Run the DAG for a date and wait.
 
     A plain run owns the day's interval, as a scheduled one does: it is created, followed if it is
-    on its way, or cleared. A run with params stands outside the schedule.
+    on its way, or cleared. A run with params, of the DAG's, stands outside the schedule.
 
     Raises:
         MillpondError: It failed; the sentence ends with what the failed task said last.
     """
-    names = [_known(name).name for name in only]
     api = AirflowApi(here)
-    if names or restage:
-        run_id = api.create_run_with({"ds": str(ds), "only": names, "restage": restage})
+    if any(params.values()):
+        run_id = api.create_run_with({"ds": str(ds), **params})
     else:
         run_id = _own_interval(api, ds)
     api.unpause()
@@ -132,6 +143,29 @@ def _known(name: str) -> Analysis:
         raise MillpondError(f"there is no analysis {name!r}; analyses: {known}") from None
 
 
+def _parameter(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    known = {parameter.name: parameter for of in ANALYSES for parameter in of.parameters}
+    if name not in known:
+        raise MillpondError(
+            f"--set {text}: there is no parameter {name!r}; write NAME=VALUE with one of "
+            f"{', '.join(known)}"
+        )
+    return name, known[name].parse(value)
+
+
+def _say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:
+    """Checks that failed without stopping a table, and tables that were not published by rule."""
+    datasets = sorted({name for of in analyses for name in of.inputs})
+    for table in (*(dataset(name).clean for name in datasets), *(of.mart for of in analyses)):
+        receipts = Receipts(Hdfs(here.hdfs_url), here.root, table.name, ds)
+        for receipt in receipts.standing(_stored(here, table).number(ds))[:1]:
+            kept = "" if receipt.outcome == "published" else " was refused, its former rows stay"
+            for check in receipt.checks:
+                if not check.passed:
+                    messages.print(f"warning: {table.name} {ds}{kept}: {check}", markup=False)
+
+
 def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -> None:
     for name in sorted({name for each in analyses for name in each.inputs}):
         manifest = find_manifest(Hdfs(here.hdfs_url), here.root, name, ds)
@@ -145,7 +179,7 @@ def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -
 def _is_current(here: Settings, of: Analysis, ds: date) -> bool:
     """Whether a mart's rows are of the inputs and the code that a run would use."""
     mart = _current_receipt(here, of.mart, ds)
-    if mart is None or mart.code_version != _code(here, of.name):
+    if mart is None or mart.settings or mart.code_version != _code(here, of.name):
         return False
     inputs = {source.path: source for source in mart.inputs}
     for name in of.inputs:

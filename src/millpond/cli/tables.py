@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import pyarrow as pa
 import typer
 from rich import box
+from rich.bar import Bar
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from millpond.catalog.analyses import all_tables
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.console import Format, day, messages, print_grid, settings, table_named
@@ -24,6 +26,7 @@ Name = Annotated[str, typer.Argument(help="a table, such as rating_histogram")]
 Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; the latest published by default")]
 ListFormat = Annotated[Format, typer.Option("--format", help="table, csv or json")]
 PUBLICATIONS_SHOWN = 50
+BAR_WIDTH = 40
 
 
 def show(
@@ -32,13 +35,18 @@ def show(
     format_: ListFormat = Format.TABLE,
     limit: Annotated[str, typer.Option(help="number of rows, or all")] = "20",
     version: Annotated[int | None, typer.Option(help="a former version (see history)")] = None,
+    chart: Annotated[bool, typer.Option("--chart", help="draw bars instead")] = False,
 ) -> None:
     """Print the rows of a table's date."""
     stored = _stored(settings(), table_named(name))
+    axes = _axes(stored.table, format_) if chart else None
     chosen = published_day(stored, day(ds) if ds else None, version)
     rows = stored.read(chosen, version)
     shown = rows.slice(0, _limit(limit, rows.num_rows))
-    print_rows(shown, format_)
+    if axes:
+        print_grid(_bars(shown, *axes))
+    else:
+        print_rows(shown, format_)
     if format_ is Format.TABLE:
         messages.print(f"{shown.num_rows} of {rows.num_rows} rows of {name} {chosen}")
 
@@ -126,6 +134,31 @@ def _grid(rows: pa.Table) -> Grid:
         grid.add_column(field.name, justify="right" if right else "left")
     for row in rows.to_pylist():
         grid.add_row(*(escape(cell(value)) for value in row.values()))
+    return grid
+
+
+def _axes(table: Table, format_: Format) -> tuple[str, str]:
+    if format_ is not Format.TABLE:
+        raise MillpondError(f"--chart and --format {format_}: a chart is for people; give one only")
+    if table.chart is None:
+        charted = ", ".join(known.name for known in all_tables() if known.chart)
+        raise MillpondError(f"{table.name} has no chart; these have: {charted}")
+    return table.chart
+
+
+def _bars(rows: pa.Table, label: str, value: str) -> Grid:
+    """A bar per row, from 0 to its value; the longest and the lowest span the width."""
+    labels, values = rows.column(label).to_pylist(), rows.column(value).to_pylist()
+    least, most = min([0, *values]), max([0, *values])
+    size = float(most - least) or 1.0
+    grid = Grid(box=box.SIMPLE)
+    grid.add_column(label, overflow="fold")
+    grid.add_column("")
+    grid.add_column(value, justify="right")
+    for name, number in zip(labels, values, strict=True):
+        begin, end = float(min(0, number) - least), float(max(0, number) - least)
+        bar = Bar(size, begin, end, width=BAR_WIDTH)
+        grid.add_row(escape(cell(name)), bar, cell(number))
     return grid
 
 

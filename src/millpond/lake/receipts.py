@@ -2,17 +2,20 @@
 
 `<root>/receipts/<table>/ds=D/<N>.json` is written before the table's commit N and counts once that
 commit exists: the current receipt of D is file number `transaction_version("<table>/D")`. A number
-without a commit belongs to an attempt that died or was superseded between the two.
+without a commit belongs to an attempt that died or was superseded between the two, or that refused
+to publish by rule: its outcome is `refused`, and it counts as it is.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
 
 from millpond.catalog import zones
 from millpond.lake.hdfs import Hdfs
+
+Outcome = Literal["published", "refused"]
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,31 @@ class Check:
     minimum: float | None
     maximum: float | None
 
+    def __str__(self) -> str:
+        """The figure and its limits, as in a sentence."""
+        low = "" if self.minimum is None else f"at least {_number(self.minimum)}"
+        high = "" if self.maximum is None else f"at most {_number(self.maximum)}"
+        limits = " and ".join(part for part in (low, high) if part)
+        return f"{self.name} is {_number(self.figure)}, which must be {limits}"
+
+
+def _number(figure: float | None) -> str:
+    return "null" if figure is None else f"{figure:g}"
+
 
 @dataclass(frozen=True)
 class Receipt:
     """What went in, what came out, which application, which code, which checks.
 
     `rows` counts `in`, `out` and, for a dataset, `quarantined`; `seconds` is the time of each phase
-    up to this receipt; `with_tables` gives the versions of tables published together with this one.
+    up to this receipt; `with_tables` gives the versions of tables published together with this one,
+    `with_files` the paths of what was saved beside them; `settings` are those given to the run.
     """
 
     table: str
     ds: str
     number: int
-    outcome: Literal["published", "refused"]
+    outcome: Outcome
     run_id: str
     generation: str
     attempt: str
@@ -63,6 +78,8 @@ class Receipt:
     seconds: dict[str, float]
     with_tables: dict[str, int]
     written_at: str
+    with_files: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The file's bytes: indented JSON, keys in the order above."""
@@ -73,7 +90,8 @@ class Receipt:
         """The receipt a file holds."""
         inputs = tuple(Source(**source) for source in value["inputs"])
         checks = tuple(Check(**check) for check in value["checks"])
-        return cls(**{**value, "inputs": inputs, "checks": checks})
+        files = tuple(value.get("with_files", ()))
+        return cls(**{**value, "inputs": inputs, "checks": checks, "with_files": files})
 
     def sha256(self) -> str:
         """Hash of the file's bytes, kept in the commit's userMetadata."""
@@ -98,13 +116,26 @@ class Receipts:
 
     def published_as(self, sha256: str) -> Receipt | None:
         """The receipt whose hash a commit carries; None if there is none."""
-        stems = (name.removesuffix(".json") for name in self._hdfs.names(self._folder))
-        for number in sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True):
+        for number in self._numbers():
             # The file's own bytes: another version of this class may have written them.
             content = self._hdfs.read(f"{self._folder}/{number}.json") or b""
             if hashlib.sha256(content).hexdigest() == sha256:
                 return self.read(number)
         return None
+
+    def standing(self, current: int) -> list[Receipt]:
+        """What counts for the date, the newest first: refusals to publish, then the current one.
+
+        `current` is the number of the last publication, 0 if there is none.
+        """
+        later = (self.read(number) for number in self._numbers() if number > current)
+        refusals = [receipt for receipt in later if receipt and receipt.outcome == "refused"]
+        published = self.read(current)
+        return [*refusals, published] if published else refusals
+
+    def _numbers(self) -> list[int]:
+        stems = (name.removesuffix(".json") for name in self._hdfs.names(self._folder))
+        return sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True)
 
     def claim(self, attempt: str) -> None:
         """From now on only `attempt` may publish this table and date."""

@@ -32,14 +32,17 @@ def conform_schema(table: Table, rows: DataFrame) -> DataFrame:
     return rows.select(*declared)
 
 
-def measure(table: Table, rows: DataFrame) -> tuple[int, tuple[Check, ...]]:
+def measure(table: Table, rows: DataFrame, rows_in: int) -> tuple[int, tuple[Check, ...]]:
     """The number of rows and the result of every expectation, in one pass."""
-    aggregates = [F.expr(e.aggregate).cast("double").alias(e.name) for e in table.expectations]
+    aggregates = [
+        F.expr(e.aggregate.format(rows_in=rows_in)).cast("double").alias(e.name)
+        for e in table.expectations
+    ]
     figures = rows.agg(F.count("*").alias("rows"), *aggregates).head()
     assert figures is not None  # an aggregate without keys has one row
     at_least_one = Expectation("rows", "count(*)", minimum=0 if table.allow_empty else 1)
-    checks = [_judge(at_least_one, float(figures.rows))]
-    checks += [_judge(e, figures[e.name]) for e in table.expectations if figures.rows]
+    checks = [judge(at_least_one, float(figures.rows))]
+    checks += [judge(e, figures[e.name]) for e in table.expectations if figures.rows]
     return figures.rows, tuple(checks)
 
 
@@ -47,26 +50,16 @@ def stop_on_errors(table: Table, checks: tuple[Check, ...]) -> None:
     """Raise CheckFailedError, naming each failed check of severity `error` with its figure."""
     failed = [c for c in checks if not c.passed and c.severity == "error"]
     if failed:
-        figures = "; ".join(f"{c.name} is {_number(c.figure)}, {_limits(c)}" for c in failed)
         raise CheckFailedError(
-            f"{table.name} was not published, its former rows stay: {figures}; "
-            "look at the input's receipt and quarantine"
+            f"{table.name} was not published, its former rows stay: "
+            f"{'; '.join(map(str, failed))}; look at the input's receipt and quarantine"
         )
 
 
-def _judge(expectation: Expectation, figure: float | None) -> Check:
+def judge(expectation: Expectation, figure: float | None) -> Check:
+    """An expectation held against its figure; a null figure fails."""
     low, high = expectation.minimum, expectation.maximum
     passed = (
         figure is not None and (low is None or figure >= low) and (high is None or figure <= high)
     )
     return Check(expectation.name, expectation.severity, passed, figure, low, high)
-
-
-def _limits(check: Check) -> str:
-    low = "" if check.minimum is None else f"at least {_number(check.minimum)}"
-    high = "" if check.maximum is None else f"at most {_number(check.maximum)}"
-    return f"which must be {' and '.join(part for part in (low, high) if part)}"
-
-
-def _number(figure: float | None) -> str:
-    return "null" if figure is None else f"{figure:g}"

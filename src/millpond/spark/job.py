@@ -10,10 +10,10 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,7 +24,7 @@ from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, MillpondError, SupersededError
 from millpond.lake.exports import bring_up_to_date
 from millpond.lake.hdfs import Hdfs
-from millpond.lake.receipts import Check, Receipt, Receipts, Source
+from millpond.lake.receipts import Check, Outcome, Receipt, Receipts, Source
 from millpond.lake.tables import StoredTable
 from millpond.run import Run, code_version
 from millpond.spark.checks import conform_schema, measure, stop_on_errors
@@ -46,6 +46,7 @@ class Job:
         self._inputs: list[Source] = []
         self._rows_in = 0
         self._with_tables: dict[str, int] = {}
+        self._with_files: list[str] = []
         self._seconds = {"session": time.monotonic() - started}
 
     @contextmanager
@@ -92,11 +93,28 @@ class Job:
         self._inputs.append(source)
         self._rows_in += rows
 
-    def publish(self, table: Table, rows: DataFrame, **counts: int) -> Receipt:
+    def add_file(self, path: str) -> None:
+        """Record something that was saved beside the tables."""
+        self._with_files.append(path)
+
+    def earlier(self, table: Table) -> Receipt | None:
+        """The receipt of the last date before the run's that a table has rows of."""
+        stored = self._stored(table)
+        before = [ds for ds in stored.dates() if ds < self.run.ds]
+        return (
+            None
+            if not before
+            else self._receipts_of(table, before[-1]).read(stored.number(before[-1]))
+        )
+
+    def publish(
+        self, table: Table, rows: DataFrame, *, checks: Sequence[Check] = (), **counts: int
+    ) -> Receipt:
         """Check the rows and make them the table's rows of the run's date, in one commit.
 
-        A reader sees the old rows or the new ones, whole; other dates are not touched. `counts` go
-        into the receipt's `rows`.
+        A reader sees the old rows or the new ones, whole; other dates are not touched. `checks` are
+        the application's own, beside the table's expectations; `counts` go into the receipt's
+        `rows`.
 
         Raises:
             CheckFailedError: Nothing was published.
@@ -104,10 +122,12 @@ class Job:
         """
         with self.phase("compute"):
             kept = conform_schema(table, rows).persist()
-            rows_out, checks = measure(table, kept)
-        stop_on_errors(table, checks)
+            rows_out, expected = measure(table, kept, self._rows_in)
+        all_checks = (*expected, *checks)
+        stop_on_errors(table, all_checks)
+        _say_warnings(all_checks)
         counted = {"in": self._rows_in, **counts, "out": rows_out}
-        receipt = self._create_receipt(table, counted, checks)
+        receipt = self._create_receipt(table, "published", counted, all_checks)
         with self.phase("publish"):
             self._commit(self._stored(table), kept, receipt)
             kept.unpersist()
@@ -119,24 +139,40 @@ class Job:
         log.info("published %s %s as number %d", table.name, self.run.ds, receipt.number)
         return receipt
 
+    def refuse(self, table: Table, gate: Check) -> Receipt:
+        """Leave the date's rows as they are, by rule, with a receipt that says why.
+
+        Raises:
+            SupersededError: A newer attempt owns the date.
+        """
+        self._stop_if_superseded()
+        _say_warnings([gate])
+        return self._create_receipt(table, "refused", {"in": self._rows_in, "out": 0}, (gate,))
+
     def _create_receipt(
-        self, table: Table, rows: dict[str, int], checks: tuple[Check, ...]
+        self, table: Table, outcome: Outcome, rows: dict[str, int], checks: tuple[Check, ...]
     ) -> Receipt:
         """Write the receipt under the first free number above the table's current one."""
         receipts = self.receipts(table)
-        receipt = self._receipt(table, self._stored(table).number(self.run.ds) + 1, rows, checks)
+        number = self._stored(table).number(self.run.ds) + 1
+        receipt = self._receipt(table, number, outcome, rows, checks)
         while not receipts.create(receipt):
             receipt = replace(receipt, number=receipt.number + 1)
         return receipt
 
     def _receipt(
-        self, table: Table, number: int, rows: dict[str, int], checks: tuple[Check, ...]
+        self,
+        table: Table,
+        number: int,
+        outcome: Outcome,
+        rows: dict[str, int],
+        checks: tuple[Check, ...],
     ) -> Receipt:
         return Receipt(
             table=table.name,
             ds=str(self.run.ds),
             number=number,
-            outcome="published",
+            outcome=outcome,
             run_id=self.run.run_id,
             generation=self.run.generation,
             attempt=str(self.run.attempt),
@@ -148,6 +184,8 @@ class Job:
             seconds={name: round(value, 3) for name, value in self._seconds.items()},
             with_tables=dict(self._with_tables),
             written_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            with_files=tuple(self._with_files),
+            settings=dict(self.run.settings),
         )
 
     def _commit(self, stored: StoredTable, rows: DataFrame, receipt: Receipt) -> None:
@@ -183,7 +221,16 @@ class Job:
 
     def receipts(self, table: Table) -> Receipts:
         """The receipts of a table for the run's date."""
-        return Receipts(self.hdfs, self.run.root, table.name, self.run.ds)
+        return self._receipts_of(table, self.run.ds)
+
+    def _receipts_of(self, table: Table, ds: date) -> Receipts:
+        return Receipts(self.hdfs, self.run.root, table.name, ds)
+
+
+def _say_warnings(checks: Iterable[Check]) -> None:
+    for check in checks:
+        if not check.passed:
+            log.warning("%s", check)
 
 
 def execute(table: Table, main: Callable[[Job], None], arguments: Sequence[str]) -> NoReturn:

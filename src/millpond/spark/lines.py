@@ -8,6 +8,13 @@ from pyspark.sql import functions as F
 # monotonically_increasing_id() is the partition above 33 bits that count within the partition.
 WITHIN_PARTITION = (1 << 33) - 1
 
+# Spark decodes no windows-1252. It differs from ISO-8859-1 in these 32 bytes alone, of which five
+# are no characters: Python's decoder makes them U+FFFD.
+DIFFERENT = bytes(range(0x80, 0xA0))
+IN_ISO_8859_1 = DIFFERENT.decode("iso-8859-1")
+IN_WINDOWS_1252 = DIFFERENT.decode("windows-1252", errors="replace")
+NO_CHARACTER = "\ufffd"
+
 
 def read_lines(spark: SparkSession, url: str, encoding: str) -> DataFrame:
     """The lines of one file: line_number bigint (from 1), line string, decodable boolean.
@@ -23,17 +30,23 @@ def read_lines(spark: SparkSession, url: str, encoding: str) -> DataFrame:
     )
     number = F.element_at(_first_numbers(pieces), F.col("partition")) + F.col("index")
     numbered = pieces.select(number.alias("line_number"), F.col("value"))
-    if encoding == "UTF-8":
-        return numbered.select(
-            "line_number",
-            F.make_valid_utf8("value").alias("line"),
-            F.is_valid_utf8("value").alias("decodable"),
-        )
+    line = _decode(F.col("value"), encoding)
     return numbered.select(
-        "line_number",
-        F.decode(F.col("value").cast("binary"), encoding).alias("line"),
-        F.lit(True).alias("decodable"),  # every byte is a character of a single-byte encoding
+        "line_number", line.alias("line"), _is_decodable(line, encoding).alias("decodable")
     )
+
+
+def _decode(value: Column, encoding: str) -> Column:
+    if encoding == "UTF-8":
+        return F.make_valid_utf8(value)
+    line = F.decode(value.cast("binary"), "ISO-8859-1")
+    return line if encoding == "ISO-8859-1" else F.translate(line, IN_ISO_8859_1, IN_WINDOWS_1252)
+
+
+def _is_decodable(line: Column, encoding: str) -> Column:
+    if encoding == "UTF-8":
+        return F.is_valid_utf8("value")
+    return ~F.contains(line, F.lit(NO_CHARACTER))
 
 
 def _first_numbers(pieces: DataFrame) -> Column:
