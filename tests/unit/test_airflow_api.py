@@ -37,6 +37,8 @@ class Airflow:
             return 200, {"dag_runs": [run] if self.existing else []}
         if (method, path) == ("POST", f"{DAG}/dagRuns"):
             return 200, {"dag_run_id": "new"}
+        if path == f"{DAG}/details":
+            return 200, {"start_date": "2020-01-01T00:00:00Z"}
         if path.endswith("/taskInstances"):
             return 200, {"task_instances": self.tasks}
         if "/logs/" in path:
@@ -96,6 +98,16 @@ def test_a_new_day_gets_a_run_that_owns_its_interval(here: Settings, serve: Any)
     ]
     asked = parse_qs(urlsplit(airflow.answers.asked[1][1]).query)
     assert asked["logical_date_gte"] == asked["logical_date_lte"] == ["2026-11-22T00:00:00+00:00"]
+
+
+def test_a_day_before_the_dags_first_is_refused(here: Settings, serve: Any) -> None:
+    airflow = serve(Airflow(None, [], []))
+    with pytest.raises(MillpondError) as raised:
+        runs.run_day(here, date(2019, 12, 31), (), restage=False)
+    assert str(raised.value) == (
+        "2019-12-31 is before the first day of daily_analytics, which is 2020-01-01"
+    )
+    assert airflow.changes() == []
 
 
 def test_a_finished_run_is_cleared_and_computed_anew(here: Settings, serve: Any) -> None:

@@ -49,7 +49,15 @@ class AirflowApi:
         return runs[0] if runs else None
 
     def create_run(self, ds: date) -> str:
-        """A new run that owns the interval of a day."""
+        """A new run that owns the interval of a day.
+
+        Raises:
+            MillpondError: The DAG begins later; Airflow would give the run no task, and call that
+            a success.
+        """
+        first = datetime.fromisoformat(self._dag("GET", "details")["start_date"]).date()
+        if ds < first:
+            raise MillpondError(f"{ds} is before the first day of {DAG_ID}, which is {first}")
         begin, end = _midnight(ds), _midnight(ds + timedelta(days=1))
         body = {"logical_date": begin, "data_interval_start": begin, "data_interval_end": end}
         return str(self._dag("POST", "dagRuns", json=body)["dag_run_id"])
