@@ -42,8 +42,11 @@ class Airflow:
         if path.endswith("/taskInstances"):
             return 200, {"task_instances": self.tasks}
         if "/logs/" in path:
+            said = ("::group::Pre Execute", "queue: default", "::endgroup::", "it is RUNNING")
+            said = (*said, "::group::interrupted", "bringing jars")
             detail = [{"exc_type": "AirflowException", "exc_value": "no source file"}]
-            return 200, {"content": [{"event": "Task failed", "error_detail": detail}]}
+            failure = {"event": "Task failed", "error_detail": detail}
+            return 200, {"content": [*({"event": line} for line in said), failure]}
         if method == "GET":
             return 200, {"state": self.states.pop(0)}
         return 200, {}
@@ -152,6 +155,7 @@ def test_a_failure_ends_with_what_the_task_said_last(here: Settings, serve: Any)
         runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     assert str(raised.value) == (
         f"stage.ratings failed; see {here.airflow_url}/dags/daily_analytics/runs/new\n"
+        "    it is RUNNING\n"
         "    Task failed AirflowException: no source file"
     )
 
