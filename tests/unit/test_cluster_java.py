@@ -70,3 +70,13 @@ def test_a_wrong_java_home_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(MillpondError, match=f"JAVA_HOME is {tmp_path}, which has no bin/java"):
         java.java_home()
+
+
+def test_a_java_that_cannot_be_run_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_java(tmp_path, "17.0.1")
+    (tmp_path / "bin" / "java").chmod(0o644)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(MillpondError, match=r"bin/java cannot be run \(Permission denied\); sudo"):
+        java.require_java()

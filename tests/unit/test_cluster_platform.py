@@ -62,6 +62,17 @@ def test_a_part_is_started_once(settings: Settings) -> None:
     assert processes.main_processes(settings.home) == running
 
 
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(MillpondError) as raised:
+        platform.up(Settings.from_env({"MILLPOND_HOME": str(file / "home")}), print)
+    assert str(raised.value) == (
+        f"MILLPOND_HOME is {file}/home, which cannot be made (Not a directory); set it to a folder "
+        "that you may write to"
+    )
+
+
 def test_a_part_that_dies_fails_at_once_with_its_last_lines(settings: Settings) -> None:
     dying = part(settings, "echo BindException; exit 1")
     with pytest.raises(

@@ -7,10 +7,12 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.catalog.tables import Column
+from millpond.errors import MillpondError
 from millpond.lake.exports import to_csv
 from millpond.lake.receipts import Check, Receipt, Source
-from millpond.lake.tables import arrow_type, sort_keys
+from millpond.lake.tables import StoredTable, arrow_type, sort_keys
 
 RECEIPT = Receipt(
     table="rating_histogram",
@@ -74,3 +76,13 @@ def test_a_minus_sorts_descending() -> None:
         ("ratings", "descending"),
         ("movie_id", "ascending"),
     ]
+
+
+def test_a_table_that_cannot_be_opened_says_why() -> None:
+    nobody_listens = StoredTable(RATING_HISTOGRAM.mart, "hdfs://127.0.0.1:1", "/millpond")
+    with pytest.raises(MillpondError) as raised:
+        nobody_listens.open()
+    assert str(raised.value) == (
+        "could not open hdfs://127.0.0.1:1/millpond/marts/rating_histogram: Connection refused (os "
+        "error 111); `millpond status` says whether HDFS is up"
+    )

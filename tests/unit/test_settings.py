@@ -33,11 +33,13 @@ def test_a_cluster_is_named_by_its_own_addresses() -> None:
     settings = Settings.from_env(
         {
             "MILLPOND_HDFS_URL": "hdfs://nameservice1/",
+            "MILLPOND_AIRFLOW_URL": "https://data.example/airflow/",
             "MILLPOND_DATA_DIR": "https://data.example/daily",
             "MILLPOND_HOME": "/var/lib/millpond",
         }
     )
     assert settings.hdfs_url == "hdfs://nameservice1"
+    assert settings.airflow_url == "https://data.example/airflow"
     assert settings.data_dir == "https://data.example/daily"
     assert settings.airflow_passwords == Path("/var/lib/millpond/airflow/passwords.json")
 
@@ -50,6 +52,9 @@ def test_a_cluster_is_named_by_its_own_addresses() -> None:
         ("MILLPOND_PORT_BASE", "65500", "give a whole number from 1024 to 65400"),
         ("MILLPOND_ROOT", "millpond", "give an absolute HDFS path such as /millpond"),
         ("MILLPOND_ROOT", "/mill pond", "give an absolute HDFS path such as /millpond"),
+        ("MILLPOND_HDFS_URL", "http://namenode:9870", "give an address such as hdfs://HOST:PORT"),
+        ("MILLPOND_HDFS_URL", "hdfs:///millpond", "give an address such as hdfs://HOST:PORT"),
+        ("MILLPOND_AIRFLOW_URL", "localhost:8080", "give an address such as http://HOST:PORT"),
         ("MILLPOND_DEPLOYMENT", "Prod_1", "give 1 to 20 lower-case letters and digits"),
     ],
 )

@@ -88,8 +88,9 @@ class Settings:
         home = Path(environ.get("MILLPOND_HOME", PROJECT_DIR / ".millpond")).resolve()
         data_dir = environ.get("MILLPOND_DATA_DIR", str(PROJECT_DIR / "include" / "data"))
 
-        def local(scheme: str, listener: str) -> str:
-            return f"{scheme}://127.0.0.1:{base + PORT_OFFSETS[listener]}"
+        def address(variable: str, scheme: str, listener: str) -> str:
+            local = f"{scheme}://127.0.0.1:{base + PORT_OFFSETS[listener]}"
+            return _address(variable, environ.get(variable, local), scheme)
 
         return cls(
             home=home,
@@ -98,12 +99,10 @@ class Settings:
             apps_dir=Path(environ.get("MILLPOND_APPS_DIR", PROJECT_DIR / "spark_apps")).resolve(),
             root=_root(environ.get("MILLPOND_ROOT", "/millpond")),
             deployment=_deployment(environ.get("MILLPOND_DEPLOYMENT", "local")),
-            hdfs_url=environ.get("MILLPOND_HDFS_URL", local("hdfs", "namenode-rpc")).rstrip("/"),
-            yarn_url=environ.get("MILLPOND_YARN_URL", local("http", "yarn-http")).rstrip("/"),
-            history_url=environ.get("MILLPOND_HISTORY_URL", local("http", "spark-history")).rstrip(
-                "/"
-            ),
-            airflow_url=environ.get("MILLPOND_AIRFLOW_URL", local("http", "airflow")).rstrip("/"),
+            hdfs_url=address("MILLPOND_HDFS_URL", "hdfs", "namenode-rpc"),
+            yarn_url=address("MILLPOND_YARN_URL", "http", "yarn-http"),
+            history_url=address("MILLPOND_HISTORY_URL", "http", "spark-history"),
+            airflow_url=address("MILLPOND_AIRFLOW_URL", "http", "airflow"),
             airflow_user=environ.get("MILLPOND_AIRFLOW_USER", "admin"),
             airflow_passwords=Path(
                 environ.get("MILLPOND_AIRFLOW_PASSWORDS", home / "airflow" / "passwords.json")
@@ -121,6 +120,12 @@ def _port_base(text: str) -> int:
             f"MILLPOND_PORT_BASE is {text!r}; give a whole number from 1024 to 65400"
         )
     return int(text)
+
+
+def _address(variable: str, text: str, scheme: str) -> str:
+    if not re.match(rf"{scheme}s?://[^/\s]", text):
+        raise MillpondError(f"{variable} is {text!r}; give an address such as {scheme}://HOST:PORT")
+    return text.rstrip("/")
 
 
 def _root(text: str) -> str:

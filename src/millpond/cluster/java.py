@@ -53,11 +53,20 @@ def require_java() -> int:
         MillpondError: There is none, or it is too old.
     """
     java = java_home() / "bin" / "java"
-    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    version = java_version(answer.stderr)
+    version = java_version(_printed_version(java))
     if version < OLDEST_JAVA:
         raise MillpondError(
             f"{java} is Java {version}, and Spark needs {OLDEST_JAVA} or newer; {INSTALL_JAVA}, "
             "and set JAVA_HOME to it"
         )
     return version
+
+
+def _printed_version(java: Path) -> str:
+    try:
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise MillpondError(
+            f"{java} cannot be run ({error.strerror}); {INSTALL_JAVA}, and set JAVA_HOME to it"
+        ) from error
+    return answer.stderr

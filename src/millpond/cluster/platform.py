@@ -54,7 +54,7 @@ def up(settings: Settings, report: Report) -> None:
     require_java()
     postgres.require_short_socket_path(settings)
     postgres.require_ordinary_user()
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_home(settings.home)
     with _turn(settings.home, "up", report):
         jars.ensure(report)
         processes.end_preparations(settings.home)
@@ -91,6 +91,16 @@ def _state(part: Part, process: psutil.Process | None) -> PartState:
     why = why_unhealthy(part.probe, process)
     state: Literal["running", "unhealthy"] = "running" if why is None else "unhealthy"
     return PartState(part.name, state, process.pid, part.address, part.log, why or "")
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MillpondError(
+            f"MILLPOND_HOME is {home}, which cannot be made ({error.strerror}); set it to a folder "
+            "that you may write to"
+        ) from error
 
 
 @contextmanager

@@ -140,9 +140,14 @@ class StoredTable:
                 f"{self.table.name}` lists those it has"
             )
         return MillpondError(
-            f"could not open {self.url}: {str(error).strip().splitlines()[0]}; "
-            "`millpond status` says whether HDFS is up"
+            f"could not open {self.url}: {_cause(error)}; `millpond status` says whether HDFS is up"
         )
+
+
+def _cause(error: Exception) -> str:
+    """The innermost of deltalake's causes: it prints one a line, with an arrow in colour."""
+    last = str(error).strip().splitlines()[-1]
+    return re.sub(r"\x1b\[\d*m|\u21b3", "", last).strip()
 
 
 def create_missing(settings: Settings) -> None:
