@@ -42,8 +42,8 @@ class Airflow:
         if path.endswith("/taskInstances"):
             return 200, {"task_instances": self.tasks}
         if "/logs/" in path:
-            said = ("::group::Pre Execute", "queue: default", "::endgroup::", "it is RUNNING")
-            said = (*said, "::group::interrupted", "bringing jars")
+            said = ["::group::Pre Execute", "queue: default", "::endgroup::", "it is RUNNING"]
+            said += ["::group::interrupted", "bringing jars"]
             detail = [{"exc_type": "AirflowException", "exc_value": "no source file"}]
             failure = {"event": "Task failed", "error_detail": detail}
             return 200, {"content": [*({"event": line} for line in said), failure]}

@@ -15,7 +15,7 @@ from hypothesis import given
 
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.catalog.tables import Table
-from millpond.cli import main, tables
+from millpond.cli import console, main, tables
 from millpond.cli.console import Format, day, table_named
 from millpond.cli.tables import print_rows
 from millpond.errors import MillpondError, NotPublishedError
@@ -86,6 +86,23 @@ def test_what_a_cell_holds_is_shown_as_it_is(capsys: pytest.CaptureFixture[str])
     assert line in capsys.readouterr().out
 
 
+def test_in_a_narrow_terminal_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "UNBOUND_WIDTH", 30)
+    code, number = "not_an_integer:rated_at out_of_range:rating", 891717742
+    print_rows(pa.table({"reasons": [code], "rated_at": [number]}), Format.TABLE)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 30
+    assert str(number) in shown
+    assert "".join(shown.replace(str(number), "").split()).endswith(code.replace(" ", ""))
+
+
+def test_what_a_terminal_would_obey_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(pa.table({"line": ["clear \x1b[2J\r\x9b\tend"]}), Format.TABLE)
+    assert "clear \u241b[2J\u240d\ufffd" in capsys.readouterr().out
+
+
 def test_published_and_empty_is_no_error(millpond: Any) -> None:
     arguments = ("show", "rating_histogram", "--ds", "2026-11-05", "--format", "json")
     assert millpond(*arguments) == (0, "[]\n", "")
@@ -102,10 +119,10 @@ def test_a_date_that_was_not_published_ends_with_2(millpond: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("show", "rating_histgram"), "did you mean rating_histogram?"),
+        (("show", "rating_histgram"), "did you mean rating_histogram? tables: "),
         (
             ("show", "xyz"),
-            "there is no table 'xyz'; choose one of the tables Tables: clean_ratings",
+            "there is no table 'xyz'; tables: clean_ratings",
         ),
         (("show", "rating_histogram", "--ds", "22.11.26"), "'22.11.26' is no date; write it as"),
         (("show", "rating_histogram", "--limit", "some"), "--limit is 'some'; give a number of"),

@@ -51,8 +51,8 @@ def table_named(name: str) -> Table:
     tables = {table.name: table for table in all_tables()}
     if name not in tables:
         nearest = get_close_matches(name, tables, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else "choose one of the tables"
-        raise MillpondError(f"there is no table {name!r}; {hint} Tables: {', '.join(tables)}")
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        raise MillpondError(f"there is no table {name!r}; {hint}tables: {', '.join(tables)}")
     return tables[name]
 
 

@@ -3,7 +3,7 @@
 import json
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import typer
@@ -27,6 +27,9 @@ Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; the latest published b
 ListFormat = Annotated[Format, typer.Option("--format", help="table, csv or json")]
 PUBLICATIONS_SHOWN = 50
 BAR_WIDTH = 40
+# A line of a source file may hold characters that a terminal obeys: they are shown, and not sent.
+PICTURES = {code: 0x2400 + code for code in range(32) if code != ord("\t")}
+PICTURES |= dict.fromkeys(range(127, 160), 0xFFFD)
 
 
 def show(
@@ -34,7 +37,9 @@ def show(
     ds: Ds = None,
     format_: ListFormat = Format.TABLE,
     limit: Annotated[str, typer.Option(help="number of rows, or all")] = "20",
-    version: Annotated[int | None, typer.Option(help="a former version (see history)")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=0, help="a former version (see history)")
+    ] = None,
     chart: Annotated[bool, typer.Option("--chart", help="draw bars instead")] = False,
 ) -> None:
     """Print the rows of a table's date."""
@@ -131,9 +136,11 @@ def _grid(rows: pa.Table) -> Grid:
     for field in rows.schema:
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         right = numeric or pa.types.is_decimal(field.type)
-        grid.add_column(field.name, justify="right" if right else "left")
+        # In a narrow terminal text is folded and nothing is cut; a number stays on one line.
+        justify: Literal["right", "left"] = "right" if right else "left"
+        grid.add_column(field.name, justify=justify, no_wrap=right, overflow="fold")
     for row in rows.to_pylist():
-        grid.add_row(*(escape(cell(value)) for value in row.values()))
+        grid.add_row(*(escape(cell(value).translate(PICTURES)) for value in row.values()))
     return grid
 
 
