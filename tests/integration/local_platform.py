@@ -46,6 +46,17 @@ class Platform:
         mine = psutil.Process().children(recursive=True)
         return [p for p in psutil.process_iter() if p not in mine and self._owns(p)]
 
+    def addresses(self) -> list[str]:
+        """Where its processes, applications among them, listen."""
+        ours = {process.pid for process in self.processes()}
+        return [
+            connection.laddr.ip
+            for connection in psutil.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.pid in ours
+        ]
+
     def _owns(self, process: psutil.Process) -> bool:
         try:
             home = str(self.settings.home)

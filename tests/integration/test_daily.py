@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+import requests
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.airflow.generations import target_tag
@@ -119,6 +120,20 @@ def test_show_needs_no_jvm_and_under_two_seconds(platform: Platform, published: 
         shown(platform, published)
         took.append(time.monotonic() - began)
     assert min(took) < 2
+
+
+def test_the_log_of_an_application_that_has_ended_is_where_yarns_page_leads(
+    platform: Platform, published: date
+) -> None:
+    *_, application = applications(platform, "analyse.rating_histogram", published)
+
+    @retry(retry=retry_if_result(operator.not_), wait=wait_fixed(0.2), stop=stop_after_delay(30))
+    def log() -> str:
+        answer = requests.get(application.log_url, timeout=10)
+        return answer.text if answer.history else ""  # until it has been taken to HDFS: no redirect
+
+    assert f"published rating_histogram {published} as number 1" in log()
+    assert "launch_container.sh" not in log()
 
 
 def test_the_asset_event_carries_the_receipt(platform: Platform, published: date) -> None:

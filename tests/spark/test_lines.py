@@ -71,7 +71,7 @@ def test_numbers_follow_the_file_across_many_splits(spark: SparkSession, tmp_pat
 @pytest.mark.usefixtures("tiny_splits")
 @given(
     lines=st.lists(st.text("ab1\t é", max_size=12), max_size=20),
-    end=st.sampled_from(["\n", "\r\n"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
 )
 def test_numbers_follow_the_file_across_splits(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str

@@ -9,8 +9,10 @@ from millpond.errors import MillpondError
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 
-# Offset of each listener from MILLPOND_PORT_BASE; the last two digits are those of its usual port.
+# Offset of each listener from MILLPOND_PORT_BASE; the last two digits are those of its usual port
+# where no other listener has them.
 PORT_OFFSETS = {
+    "yarn-history": 0,
     "namenode-rpc": 20,
     "yarn-scheduler": 30,
     "yarn-tracker": 31,
@@ -26,6 +28,7 @@ PORT_OFFSETS = {
     "airflow": 80,
     "spark-history": 81,
     "yarn-http": 88,
+    "yarn-history-http": 89,
 }
 
 

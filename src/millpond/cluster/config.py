@@ -185,6 +185,20 @@ def yarn_site(settings: Settings, memory_mb: int) -> str:
             "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.5",
             "yarn.log-aggregation-enable": "true",
             "yarn.nodemanager.remote-app-log-dir": "/yarn-logs",
+            # Else the script that starts a container is in its logs, and with it its environment.
+            "yarn.nodemanager.log-container-debug-info.enabled": "false",
+            # Who shows the logs of an application that has ended: the pages of YARN and Spark lead
+            # there. It stores nothing itself.
+            "yarn.log.server.url": (
+                f"http://{at(settings, 'yarn-history-http')}/applicationhistory/logs"
+            ),
+            "yarn.timeline-service.hostname": LOOPBACK,
+            "yarn.timeline-service.bind-host": LOOPBACK,
+            "yarn.timeline-service.address": at(settings, "yarn-history"),
+            "yarn.timeline-service.webapp.address": at(settings, "yarn-history-http"),
+            "yarn.timeline-service.store-class": (
+                "org.apache.hadoop.yarn.server.timeline.MemoryTimelineStore"
+            ),
             # A killed Spark driver gets time to end its Python child.
             "yarn.nodemanager.sleep-delay-before-sigkill.ms": "5000",
             # Containers are handed out at heartbeats; the default of 1 s is felt at each of them.

@@ -53,6 +53,7 @@ def parts(settings: Settings) -> tuple[Part, ...]:
         _datanode(settings),
         _resourcemanager(settings),
         _nodemanager(settings),
+        _yarn_history(settings),
         _spark_history(settings),
         *_airflow_parts(settings),
     )
@@ -143,6 +144,22 @@ def _nodemanager(settings: Settings) -> Part:
         log=_log(settings, "nodemanager"),
         listeners=("nodemanager", "nodemanager-localizer", "nodemanager-http"),
         uses=("resourcemanager", "datanode"),
+    )
+
+
+def _yarn_history(settings: Settings) -> Part:
+    http = _http(settings, "yarn-history-http")
+    main = "yarn.server.applicationhistoryservice.ApplicationHistoryServer"
+    return Part(
+        name="yarn-history",
+        command=_hadoop_daemon(settings, main, "-Xmx192m"),
+        environment=hadoop_environment(settings),
+        address=http,
+        probe=health.answers(f"{http}/ws/v1/timeline"),
+        log=_log(settings, "yarn-history"),
+        listeners=("yarn-history", "yarn-history-http"),
+        after=("folders",),
+        uses=("datanode",),
     )
 
 

@@ -116,7 +116,9 @@ def _ports(settings: Settings) -> Iterator[Check]:
         yield Check("ports", ok=False, found=conflict.found, remedy=conflict.remedy)
     if not conflicts:
         last = settings.port_base + 99
-        yield Check("ports", ok=True, found=f"{settings.port_base} to {last}: no other program has one")
+        yield Check(
+            "ports", ok=True, found=f"{settings.port_base} to {last}: no other program has one"
+        )
 
 
 def _parts(settings: Settings) -> Iterator[Check]:
