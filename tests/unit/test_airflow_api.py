@@ -106,7 +106,7 @@ def test_a_new_day_gets_a_run_that_owns_its_interval(here: Settings, serve: Any)
 def test_a_day_before_the_dags_first_is_refused(here: Settings, serve: Any) -> None:
     airflow = serve(Airflow(None, [], []))
     with pytest.raises(MillpondError) as raised:
-        runs.run_day(here, date(2019, 12, 31), (), restage=False)
+        runs.run_day(here, date(2019, 12, 31), {})
     assert str(raised.value) == (
         "2019-12-31 is before the first day of daily_analytics, which is 2020-01-01"
     )

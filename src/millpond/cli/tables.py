@@ -140,8 +140,12 @@ def _grid(rows: pa.Table) -> Grid:
         justify: Literal["right", "left"] = "right" if right else "left"
         grid.add_column(field.name, justify=justify, no_wrap=right, overflow="fold")
     for row in rows.to_pylist():
-        grid.add_row(*(escape(cell(value).translate(PICTURES)) for value in row.values()))
+        grid.add_row(*map(_shown, row.values()))
     return grid
+
+
+def _shown(value: Any) -> str:
+    return escape(cell(value).translate(PICTURES))
 
 
 def _axes(table: Table, format_: Format) -> tuple[str, str]:
@@ -165,7 +169,7 @@ def _bars(rows: pa.Table, label: str, value: str) -> Grid:
     for name, number in zip(labels, values, strict=True):
         begin, end = float(min(0, number) - least), float(max(0, number) - least)
         bar = Bar(size, begin, end, width=BAR_WIDTH)
-        grid.add_row(escape(cell(name)), bar, cell(number))
+        grid.add_row(_shown(name), bar, _shown(number))
     return grid
 
 
