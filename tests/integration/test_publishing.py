@@ -16,6 +16,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog import zones
 from millpond.catalog.analyses import RATING_HISTOGRAM
+from millpond.catalog.tables import Table
 from millpond.errors import CheckFailedError, SupersededError
 from millpond.lake.exports import bring_up_to_date
 from millpond.lake.receipts import Receipts
@@ -41,15 +42,17 @@ def all_values_counted(spark: SparkSession, count: int) -> DataFrame:
     )
 
 
-def new_attempt(spark: SparkSession, platform: Platform, ds: date, generation: str) -> Job:
+def new_attempt(
+    spark: SparkSession, platform: Platform, ds: date, generation: str, table: Table = MART
+) -> Job:
     """A job that has the claim, as an operator would give it."""
     run = Run(ds, generation, 1, f"test-{generation}", platform.settings.root)
-    receipts(platform, ds).claim(run.name)
-    return Job(spark, run, MART, time.monotonic())
+    receipts(platform, ds, table).claim(run.name)
+    return Job(spark, run, table, time.monotonic())
 
 
-def receipts(platform: Platform, ds: date) -> Receipts:
-    return Receipts(platform.hdfs, platform.settings.root, MART.name, ds)
+def receipts(platform: Platform, ds: date, table: Table = MART) -> Receipts:
+    return Receipts(platform.hdfs, platform.settings.root, table.name, ds)
 
 
 def counts(stored: StoredTable, ds: date) -> list[int]:
