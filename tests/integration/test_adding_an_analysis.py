@@ -94,25 +94,8 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in (
-            "src",
-            "dags",
-            "spark_apps",
-            "plugins",
-            "tests",
-            "docs",
-            "benchmarks",
-            "include",
-        ):
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(PROJECT_DIR / name, folder / name, ignore=ignored)
-        for file in (
-            *PROJECT_DIR.glob("*.md"),
-            *(PROJECT_DIR / n for n in ("Makefile", "LICENSE")),
-        ):
-            shutil.copy2(file, folder)
-        for file in PROJECT_DIR.glob("*.t[xo]*"):
-            shutil.copy2(file, folder)
+        ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+        shutil.copytree(PROJECT_DIR, folder, ignore=ignored, dirs_exist_ok=True)
         # The environment is there already: what `make` would ask for is newer than all else.
         (folder / ".venv").mkdir()
         (folder / ".venv" / ".complete").touch()
