@@ -13,7 +13,7 @@ from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.airflow_api import AirflowApi
 from millpond.cli.console import Format, day, messages, output, settings
-from millpond.cli.tables import find_receipt, print_rows
+from millpond.cli.tables import print_rows
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.manifests import find_manifest
@@ -61,6 +61,7 @@ def demo(ds: Ds = None) -> None:
         run_day(here, chosen, {})
     else:
         messages.print(f"the results of {chosen} are of the same inputs and code: nothing to run")
+    _say_warnings(here, chosen, list(ANALYSES))
     for each in ANALYSES:
         rows = _stored(here, each.mart).read(chosen)
         output.print(f"\n{each.question} ({each.name}, {chosen})")
@@ -158,12 +159,11 @@ def _say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:
     """Checks that failed without stopping a table, and tables that were not published by rule."""
     datasets = sorted({name for of in analyses for name in of.inputs})
     for table in (*(dataset(name).clean for name in datasets), *(of.mart for of in analyses)):
-        receipts = Receipts(Hdfs(here.hdfs_url), here.root, table.name, ds)
-        for receipt in receipts.standing(_stored(here, table).number(ds))[:1]:
-            kept = "" if receipt.outcome == "published" else " was refused, its former rows stay"
-            for check in receipt.checks:
-                if not check.passed:
-                    messages.print(f"warning: {table.name} {ds}{kept}: {check}", markup=False)
+        receipt = _latest_receipt(here, table, ds)
+        kept = " was refused, its former rows stay" if receipt and receipt.is_refusal else ""
+        for check in receipt.checks if receipt else ():
+            if not check.passed:
+                messages.print(f"warning: {table.name} {ds}{kept}: {check}", markup=False)
 
 
 def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -> None:
@@ -177,13 +177,13 @@ def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -
 
 
 def _is_current(here: Settings, of: Analysis, ds: date) -> bool:
-    """Whether a mart's rows are of the inputs and the code that a run would use."""
-    mart = _current_receipt(here, of.mart, ds)
+    """Whether a mart was last computed from the inputs and the code that a run would use."""
+    mart = _latest_receipt(here, of.mart, ds)
     if mart is None or mart.settings or mart.code_version != _code(here, of.name):
         return False
     inputs = {source.path: source for source in mart.inputs}
     for name in of.inputs:
-        clean = _current_receipt(here, dataset(name).clean, ds)
+        clean = _latest_receipt(here, dataset(name).clean, ds)
         source = inputs.get(f"{here.root}/{dataset(name).clean.path}")
         if clean is None or source is None or source.number != clean.number:
             return False
@@ -194,8 +194,10 @@ def _is_current(here: Settings, of: Analysis, ds: date) -> bool:
     return True
 
 
-def _current_receipt(here: Settings, table: Table, ds: date) -> Receipt | None:
-    return find_receipt(here, table, ds, _stored(here, table).number(ds))
+def _latest_receipt(here: Settings, table: Table, ds: date) -> Receipt | None:
+    """The date's current receipt, or that of a later refusal to publish."""
+    receipts = Receipts(Hdfs(here.hdfs_url), here.root, table.name, ds)
+    return next(iter(receipts.standing(_stored(here, table).number(ds))), None)
 
 
 def _code(here: Settings, application: str) -> str:

@@ -19,7 +19,7 @@ from millpond.cli.console import Format, day, messages, print_grid, settings, ta
 from millpond.errors import MillpondError, NotPublishedError
 from millpond.lake.exports import cell, to_csv
 from millpond.lake.hdfs import Hdfs
-from millpond.lake.receipts import Receipt, Receipts
+from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
 
 Name = Annotated[str, typer.Argument(help="a table, such as rating_histogram")]
@@ -83,24 +83,23 @@ def history(name: Name, ds: Ds = None, format_: ListFormat = Format.TABLE) -> No
 def receipt(
     name: Name,
     ds: Ds = None,
-    number: Annotated[int | None, typer.Option(help="the current one by default")] = None,
+    number: Annotated[int | None, typer.Option(help="the latest that counts by default")] = None,
 ) -> None:
     """Print a receipt: what went in, what came out, which code, which checks."""
     here = settings()
     stored = _stored(here, table_named(name))
-    chosen = published_day(stored, day(ds) if ds else None, None)
-    wanted = number if number is not None else stored.number(chosen)
-    found = find_receipt(here, stored.table, chosen, wanted)
+    chosen = day(ds) if ds else published_day(stored, None, None)
+    receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, chosen)
+    if number is None:
+        found = next(iter(receipts.standing(stored.number(chosen))), None)
+    else:
+        found = receipts.read(number)
     if found is None:
+        published_day(stored, chosen, None)  # or it says which dates there are
         raise NotPublishedError(
-            f"{name} {chosen} has no receipt {wanted}; `millpond history {name}` lists those it has"
+            f"{name} {chosen} has no receipt {number}; `millpond history {name}` lists those it has"
         )
     typer.echo(found.to_bytes().decode(), nl=False)
-
-
-def find_receipt(here: Settings, table: Table, ds: date, number: int) -> Receipt | None:
-    """The receipt of that number of a table's date."""
-    return Receipts(Hdfs(here.hdfs_url), here.root, table.name, ds).read(number)
 
 
 def published_day(stored: StoredTable, ds: date | None, version: int | None) -> date:

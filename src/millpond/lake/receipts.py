@@ -81,6 +81,11 @@ class Receipt:
     with_files: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether nothing was published, by rule."""
+        return self.outcome == "refused"
+
     def to_bytes(self) -> bytes:
         """The file's bytes: indented JSON, keys in the order above."""
         return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
@@ -129,7 +134,7 @@ class Receipts:
         `current` is the number of the last publication, 0 if there is none.
         """
         later = (self.read(number) for number in self._numbers() if number > current)
-        refusals = [receipt for receipt in later if receipt and receipt.outcome == "refused"]
+        refusals = [receipt for receipt in later if receipt and receipt.is_refusal]
         published = self.read(current)
         return [*refusals, published] if published else refusals
 
