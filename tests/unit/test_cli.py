@@ -103,6 +103,34 @@ def test_what_a_terminal_would_obey_is_shown(capsys: pytest.CaptureFixture[str])
     assert "clear \u241b[2J\u240d\ufffd" in capsys.readouterr().out
 
 
+def test_a_bar_reaches_from_zero_to_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+    values = [Decimal("-10.0"), Decimal("0.0"), Decimal("5.0"), Decimal("10.0")]
+    rows = pa.table({"station": ["a", "b", "c", "d"], "lowest": values})
+    console.print_grid(tables._bars(rows, "station", "lowest"))
+    drawn = capsys.readouterr().out.splitlines()[3:7]
+    block = "\u2588"
+    # 40 places for 20 degrees: zero is in the middle.
+    assert [" ".join(line.split()) for line in drawn] == [
+        f"a {20 * block} -10.0",
+        "b 0.0",
+        f"c {10 * block} 5.0",
+        f"d {20 * block} 10.0",
+    ]
+    begins = [line.index(block) for line in drawn if block in line]
+    assert [begin - begins[0] for begin in begins] == [0, 20, 20]
+
+
+def test_a_chart_is_of_a_table_that_has_one_and_for_people(millpond: Any) -> None:
+    code, out, _ = millpond("show", "rating_histogram", "--chart", "--limit", "2")
+    assert code == 0
+    assert out.count("\u2588" * 40) == 2  # all values are equal, and so the largest
+    code, _, err = millpond("show", "clean_ratings", "--chart")
+    assert code == 1
+    assert err.startswith("millpond: clean_ratings has no chart; these have: rating_histogram, ")
+    code, _, err = millpond("show", "rating_histogram", "--chart", "--format", "csv")
+    assert (code, "--chart and --format csv" in err) == (1, True)
+
+
 def test_published_and_empty_is_no_error(millpond: Any) -> None:
     arguments = ("show", "rating_histogram", "--ds", "2026-11-05", "--format", "json")
     assert millpond(*arguments) == (0, "[]\n", "")

@@ -1,6 +1,7 @@
 """What is written to HDFS, as far as it needs no HDFS: receipts, CSV, types."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -11,7 +12,8 @@ from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.catalog.tables import Column
 from millpond.errors import MillpondError
 from millpond.lake.exports import to_csv
-from millpond.lake.receipts import Check, Receipt, Source
+from millpond.lake.hdfs import Hdfs
+from millpond.lake.receipts import Check, Outcome, Receipt, Receipts, Source
 from millpond.lake.tables import StoredTable, arrow_type, sort_keys
 
 RECEIPT = Receipt(
@@ -30,6 +32,8 @@ RECEIPT = Receipt(
     seconds={"session": 1.5},
     with_tables={},
     written_at="2026-11-23T00:00:00.000+00:00",
+    with_files=("/millpond/models/m/ds=2026-11-22/application_1_0001",),
+    settings={"als_rank": "20"},
 )
 
 
@@ -40,6 +44,43 @@ def test_a_receipt_comes_back_from_its_file_as_it_was() -> None:
 def test_a_receipts_hash_is_that_of_its_file() -> None:
     again = Receipt.from_json(json.loads(RECEIPT.to_bytes()))
     assert again.sha256() == RECEIPT.sha256()
+
+
+class Folder(Hdfs):
+    """A folder of receipts, by the names of its files."""
+
+    def __init__(self, *receipts: Receipt) -> None:
+        self.files = {f"{receipt.number}.json": receipt.to_bytes() for receipt in receipts}
+
+    def names(self, folder: str) -> list[str]:
+        return [*self.files, "claim", "failed-g-1.json"]
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path.rpartition("/")[2])
+
+
+def test_what_counts_is_the_current_receipt_and_refusals_after_it() -> None:
+    def receipt(number: int, outcome: Outcome) -> Receipt:
+        return replace(RECEIPT, number=number, outcome=outcome)
+
+    published, refused = receipt(3, "published"), receipt(5, "refused")
+    folder = Folder(
+        receipt(2, "refused"),  # overtaken by a publication
+        published,
+        receipt(4, "published"),  # its writer died before the commit
+        refused,
+    )
+    receipts = Receipts(folder, "/millpond", RECEIPT.table, date(2026, 11, 22))
+    assert receipts.standing(3) == [refused, published]
+    assert Receipts(Folder(refused), "/", "t", date(2026, 11, 22)).standing(0) == [refused]
+    assert Receipts(Folder(), "/", "t", date(2026, 11, 22)).standing(0) == []
+
+
+def test_a_check_is_a_figure_and_its_limits_in_a_sentence() -> None:
+    check = Check("share", "warn", passed=False, figure=0.05, minimum=0.1, maximum=None)
+    assert str(check) == "share is 0.05, which must be at least 0.1"
+    both = replace(check, figure=None, maximum=1)
+    assert str(both) == "share is null, which must be at least 0.1 and at most 1"
 
 
 def test_csv_quotes_what_must_be_quoted_and_leaves_nulls_empty() -> None:
