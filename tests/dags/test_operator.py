@@ -3,6 +3,7 @@
 YARN and HDFS are stand-ins here, for answers that real ones do not give on demand.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -26,7 +27,7 @@ from millpond.airflow.submission import SubmitClient
 from millpond.airflow.tasks import analyse_task
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.errors import MillpondError
-from millpond.lake.receipts import Receipt
+from millpond.lake.receipts import Check, Receipt
 from millpond.yarn import Application, ResourceManager
 
 FIRST, SECOND = "01a2-first", "01a2-second"
@@ -229,6 +230,27 @@ def test_a_retry_submits_again_what_failed(world: World, monkeypatch: pytest.Mon
     world.did = []
     task().execute(world.attempt(SECOND, number=2))
     assert world.did == [f"claim {FIRST}-2", "submit", "follow 0002"]
+
+
+def test_a_refusal_by_rule_is_a_success_with_a_warning(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = Check("rmse", "error", passed=False, figure=1.25, minimum=None, maximum=1.0)
+
+    def refuse(yarn: ResourceManager, application: Application) -> Application:
+        ended = world.follow(yarn, application)
+        assert world.receipt is not None
+        world.receipt = replace(world.receipt, outcome="refused", checks=(gate,))
+        return ended
+
+    monkeypatch.setattr(operators, "follow", refuse)
+    task().execute(world.attempt(FIRST))
+    assert world.store[STATE_KEY]["done"]
+    said = capsys.readouterr().out
+    assert "refused rating_histogram 2026-11-22" in said
+    assert re.findall(r"\[warning *\] (.*?)  *\[", said) == [
+        "rmse is 1.25, which must be at most 1"
+    ]
 
 
 def test_a_retry_of_what_was_published_does_nothing(world: World) -> None:
