@@ -101,11 +101,9 @@ class Job:
         """The receipt of the last date before the run's that a table has rows of."""
         stored = self._stored(table)
         before = [ds for ds in stored.dates() if ds < self.run.ds]
-        return (
-            None
-            if not before
-            else self._receipts_of(table, before[-1]).read(stored.number(before[-1]))
-        )
+        if not before:
+            return None
+        return self._receipts_of(table, before[-1]).read(stored.number(before[-1]))
 
     def publish(
         self, table: Table, rows: DataFrame, *, checks: Sequence[Check] = (), **counts: int
