@@ -142,7 +142,8 @@ def test_progress_is_one_line_for_each_change(
 ) -> None:
     waiting = {**TASK, "task_id": "complete", "state": None, "start_date": None}
     again = {**TASK, "task_id": "conform.ratings", "state": "running", "try_number": 2}
-    serve(Airflow(None, ["running", "running", "success"], [waiting, TASK, again]))
+    queued = {**TASK, "task_id": "stage.movies", "state": "queued"}
+    serve(Airflow(None, ["running", "running", "success"], [waiting, queued, TASK, again]))
     runs.run_day(here, D, {"only": [], "restage": False, "set": {}})
     lines = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()[1:]]
     assert lines == ["conform.ratings running (try 2)", "stage.ratings success"]

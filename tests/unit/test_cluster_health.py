@@ -99,6 +99,12 @@ def test_no_answer_is_unhealthy_and_says_where() -> None:
     assert why == "http://127.0.0.1:23088/ws does not answer (ConnectionError)"
 
 
+def test_a_daemon_that_is_starting_has_no_beans(answers: dict[str, Any]) -> None:
+    answers["name=NameNodeInfo"] = {"beans": []}
+    why = health.why_unhealthy(health.namenode("http://nn", "leave"), ME)
+    assert why == "it answers what was not expected: http://nn has no NameNodeInfo yet"
+
+
 def test_a_strange_answer_is_unhealthy() -> None:
     def probe(_: psutil.Process) -> str | None:
         answer: dict[str, str] = {}

@@ -24,6 +24,8 @@ from millpond.staging.stage import is_current
 
 POLL_SECONDS = 1.0
 LAST_LINES = 15
+# On the way to running; there are too many tasks to tell each step of each.
+UNTOLD = ("waiting", "scheduled", "queued")
 DEMO_ROWS = 10
 
 Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; yesterday by default")]
@@ -107,7 +109,7 @@ def _follow(api: AirflowApi, run_id: str) -> None:
         state, tasks = api.state(run_id), api.tasks(run_id)
         for task in tasks:
             told = task.state if task.attempt < 2 else f"{task.state} (try {task.attempt})"
-            if task.state != "waiting" and shown.get(task.name) != told:
+            if task.state not in UNTOLD and shown.get(task.name) != told:
                 shown[task.name] = told
                 messages.print(f"{datetime.now(UTC):%H:%M:%S} {task.name} {told}")
         if state == "success":

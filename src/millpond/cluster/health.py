@@ -31,7 +31,7 @@ def why_unhealthy(probe: Probe, process: psutil.Process) -> str | None:
         url = error.request.url if error.request is not None else "it"
         return f"{url} does not answer ({type(error).__name__})"
     except (ValueError, LookupError) as error:
-        return f"it answers what was not expected ({error!r})"
+        return f"it answers what was not expected: {error}"
 
 
 def namenode(http: str, leave_safe_mode: str) -> Probe:
@@ -114,7 +114,13 @@ def timestamp(text: str) -> float:
 
 
 def bean(http: str, service: str, name: str) -> dict[str, Any]:
-    """One of a Hadoop daemon's JMX beans."""
+    """One of a Hadoop daemon's JMX beans.
+
+    Raises:
+        LookupError: A daemon that is starting answers before it has it.
+    """
     beans = fetch_json(f"{http}/jmx", params={"qry": f"Hadoop:service={service},name={name}"})
+    if not beans["beans"]:
+        raise LookupError(f"{http} has no {name} yet")
     found: dict[str, Any] = beans["beans"][0]
     return found
