@@ -15,9 +15,12 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
+    AirflowRuntimeError,
     AirflowSkipException,
     AirflowTaskTimeout,
+    ErrorType,
 )
+from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from millpond.airflow import operators, outcomes
@@ -394,6 +397,24 @@ def test_an_application_ends_with_its_task_but_not_with_its_worker(
         with pytest.raises(AirflowException, match="ended from outside"):
             operator.execute(context)
     assert world.did == did
+
+
+def test_in_doubt_killed_means_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator, context = task(), world.attempt(FIRST)
+
+    def no_answer(**_: object) -> None:
+        raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+
+    def killed_midway(*_: object) -> None:
+        world.did = []
+        operator.on_kill()
+
+    context["ti"].get_task_states = no_answer
+    monkeypatch.setattr(operators, "get_current_context", lambda: context)
+    monkeypatch.setattr(operators, "follow", killed_midway)
+    with pytest.raises(AirflowException, match="ended from outside"):
+        operator.execute(context)
+    assert world.did == ["kill 0001"]
 
 
 def test_a_time_out_ends_the_application(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,16 @@ def test_what_is_there_is_not_downloaded_again(
     jars.ensure(pytest.fail)
 
 
+def test_what_has_changed_since_its_download_is_refused(
+    one_set: jars.JarSet, folder: Path, tmp_path: Path
+) -> None:
+    fake_maven(tmp_path / "bin", f"cp {folder}/*.jar $out")
+    jars.ensure(lambda _: None)
+    (one_set.folder / "a-1.jar").write_bytes(b"another")
+    with pytest.raises(MillpondError, match=r"a-1\.jar has the SHA-256 sum"):
+        jars.ensure(lambda _: None)
+
+
 def test_a_download_that_is_not_as_listed_is_refused(
     one_set: jars.JarSet, folder: Path, tmp_path: Path
 ) -> None:

@@ -100,7 +100,9 @@ def test_another_file_in_its_place_is_not(copy: LocalCopy) -> None:
 def test_what_a_killed_upload_left_is_removed_once_it_is_old(copy: LocalCopy) -> None:
     shelf = Shelf()
     left, growing = f"{RAW}/.0123-u.data.killed", f"{RAW}/.0123-u.data.growing"
-    shelf.files = {left: b"con", growing: b"con"}
-    shelf.ages = {left: ABANDONED_SECONDS + 60, growing: ABANDONED_SECONDS - 60}
+    staged = f"{RAW}/4567-u.data"
+    shelf.files = {left: b"con", growing: b"con", staged: b"of a former date"}
+    old, young = ABANDONED_SECONDS + 60, ABANDONED_SECONDS - 60
+    shelf.ages = {left: old, growing: young, staged: old}
     put(shelf, copy)
-    assert sorted(shelf.files) == [growing, TARGET]
+    assert sorted(shelf.files) == [growing, TARGET, staged]
