@@ -18,7 +18,7 @@ setup: .venv/.complete ## make the Python environment from requirements.txt
 
 .venv/.complete: requirements.txt requirements-uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
-	  { echo "Python 3.11 is needed and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true): apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11" >&2; exit 1; }
+	  { echo "Python 3.11 is needed and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo missing): sudo apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements-uv.txt
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.txt requirements-uv.txt

@@ -28,8 +28,9 @@ from millpond.lake.tables import create_missing
 
 Report = Callable[[str], None]
 
-# From start to healthy; ten parts that start together on two cores need about a quarter of it.
-HEALTHY_SECONDS = 120
+# From start to healthy: about 30 s for all parts together on two idle cores; with twenty processes
+# waiting for those cores Airflow's parts needed more than 120 s (measured).
+HEALTHY_SECONDS = 300
 POLL_SECONDS = 0.2
 
 
@@ -203,7 +204,8 @@ def _wait_until_healthy(part: Part, process: psutil.Process, given_up: threading
         if time.monotonic() > deadline:
             raise MillpondError(
                 f"{part.name} (process {process.pid}) is not healthy after {HEALTHY_SECONDS} s: "
-                f"{why}; its log is {part.log}; `millpond down` and `millpond up` start it anew"
+                f"{why}; its log is {part.log}; `millpond up` goes on waiting, and after "
+                "`millpond down` it starts anew"
             )
         if given_up.wait(POLL_SECONDS):
             raise MillpondError(f"{part.name} was still starting when `up` ended")
