@@ -5,11 +5,14 @@ import sys
 from datetime import date
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from millpond.catalog.analyses import MIN_TEMPERATURES
+from millpond.catalog.datasets import RATINGS
 from millpond.catalog.settings import PROJECT_DIR
 from millpond.cluster.config import spark_environment
 from millpond.lake.tables import StoredTable
+from spark_apps.rating_histogram import count_by_value
 from tests.integration.local_platform import Platform
 from tests.integration.test_publishing import MART, VALUES, all_values_counted, new_attempt
 
@@ -27,9 +30,14 @@ def command(program: str, *arguments: str) -> list[str]:
     return [sys.executable, str(SNIPPETS / program), *arguments]
 
 
-def printed(program: str, environ: dict[str, str]) -> list[str]:
+def printed(program: str, environ: dict[str, str], *arguments: str) -> list[str]:
     done = subprocess.run(
-        command(program), env=environ, capture_output=True, text=True, check=False, timeout=180
+        command(program, *arguments),
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -45,6 +53,43 @@ def test_python_reads_the_latest_day(platform: Platform, stored: StoredTable) ->
     assert printed("read_with_python.py", on_hdfs(platform)) == [
         f"{latest} {row['rating']} {row['ratings']}" for row in rows
     ]
+
+
+def test_python_reads_decimals_and_dates(
+    spark: SparkSession, platform: Platform, day: date
+) -> None:
+    minima = spark.sql(
+        "SELECT 'north' AS station, CAST(-12.5 AS DECIMAL(5, 1)) AS min_celsius,"
+        " CAST(9.5 AS DECIMAL(6, 2)) AS min_fahrenheit, DATE '1800-02-28' AS observed_on"
+    )
+    new_attempt(spark, platform, day, "exact").publish(MIN_TEMPERATURES.mart, minima)
+    lines = printed("read_exact_values.py", on_hdfs(platform), str(day))
+    assert lines == ["north -12.5 9.5 28 February 1800"]
+
+
+def test_python_reads_what_a_mart_was_computed_from(
+    spark: SparkSession, platform: Platform, day: date
+) -> None:
+    job = new_attempt(spark, platform, day, "moment")
+    job.publish(RATINGS.clean, rated(spark, 1, 2, 3))
+    [source] = job.publish(MART, count_by_value(job.read_clean("ratings"))).inputs
+    new_attempt(spark, platform, day, "later").publish(RATINGS.clean, rated(spark, 4))
+    arguments = ("rating_histogram", str(day))
+    assert printed("read_as_of_one_moment.py", on_hdfs(platform), *arguments) == [
+        "rating_histogram number 1 rows 1",
+        f"/millpond/clean/ratings version {source.version} rows 3",
+    ]
+
+
+def rated(spark: SparkSession, *users: int) -> DataFrame:
+    """Each user's one rating of one movie, four stars."""
+    return spark.createDataFrame([(user,) for user in users], "user_id int").selectExpr(
+        "user_id",
+        "1 AS movie_id",
+        "4.0D AS rating",
+        "TIMESTAMP '2026-01-01 10:00:00' AS rated_at",
+        "CAST(user_id AS BIGINT) AS line_number",
+    )
 
 
 def test_duckdb_counts_per_day(platform: Platform, stored: StoredTable, day: date) -> None:
