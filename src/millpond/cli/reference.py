@@ -11,7 +11,7 @@ from pathlib import Path
 
 from millpond import errors
 from millpond.catalog.analyses import ANALYSES, all_tables
-from millpond.catalog.datasets import ANYTHING, DATASETS, Dataset
+from millpond.catalog.datasets import ANYTHING, DATASETS, Dataset, Field
 from millpond.catalog.reasons import REASONS
 from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, SETTINGS
 from millpond.catalog.tables import Expectation, Table
@@ -32,6 +32,12 @@ leaves its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A
 does not try 10, 11 and 12 again: the data, the code or another attempt must change first."""
 
 
+TABLES = """\
+Each is a Delta table below the root, `/millpond`, with one set of rows per `ds`. The docstring of
+`spark_apps/<name>.py` defines the numbers of a mart. Of the checks, `error` stops a publication and
+`warn` is recorded and said; `{rows_in}` is the number of rows that were read. Clean tables have one
+more, `share_of_earlier_lines`: the file's lines as a share of those of the date before are at least
+0.5 (warn)."""
 PARAMETERS = """\
 Numbers that shape an analysis. Another value holds for one run: `millpond run --set als_rank=20`,
 or the DAG param `set`, `{"als_rank": 20}`. The receipt records it in `settings`."""
@@ -71,41 +77,47 @@ def _datasets() -> str:
 
 def _dataset(of: Dataset) -> str:
     counts = " or ".join(str(count) for count in of.field_counts)
-    fields = _grid(
-        ("column", "field", "type", "meaning", "pattern", "otherwise"),
-        (
-            (
-                f.column.name,
-                str(f.position + 1),
-                f.column.type,
-                f.column.meaning,
-                f"`{f.pattern}`" if f.pattern != ANYTHING else "",
-                ", ".join(f"`{code}`" for code in dict.fromkeys((f.reason, f.range_reason)))
-                if f.pattern != ANYTHING
-                else "",
-            )
-            for f in of.fields
-        ),
-    )
+    columns = ("column", "field", "type", "meaning", "pattern", "otherwise")
     cut = f"{counts} fields separated by `{of.separator}`" if of.separator else "lines as they are"
     first = f" Of lines with one `{of.key}` the first stays." if of.key else ""
     return (
         f"\n## {of.name}\n\n"
         f"{_sentence(of.meaning)}. File `{of.file}`, {ENCODINGS[of.encoding]}; {cut}.{first} "
-        f"At most {of.bad_rows_limit:.0%} of its lines may be bad.\n\n{fields}"
+        f"At most {of.bad_rows_limit:.0%} of its lines may be bad.\n\n"
+        f"{_grid(columns, map(_field, of.fields))}{_ranges(of)}"
     )
+
+
+def _field(of: Field) -> tuple[str, ...]:
+    is_cut, is_judged = "{text}" in of.cast, of.pattern != ANYTHING
+    # A string that matches its pattern has no range to be out of.
+    codes = (of.reason,) if of.column.type == "string" else (of.reason, of.range_reason)
+    return (
+        of.column.name,
+        str(of.position + 1) if is_cut else "",
+        f"`{of.column.type}`",
+        of.column.meaning,
+        f"`{of.pattern}`" if is_judged else "",
+        ", ".join(f"`{code}`" for code in dict.fromkeys(codes)) if is_judged else "",
+    )
+
+
+def _ranges(of: Dataset) -> str:
+    """What else a value must satisfy, as SQL about the columns."""
+    bounded = [f for f in of.fields if f.check != Field.check and f.range_reason != f.reason]
+    checks = [f.check.format(text=f.column.name, value=f.column.name) for f in bounded]
+    lines = "".join(f"- `{check}`\n" for check in checks if check != "true")
+    return f"\nWhat is not so is `out_of_range`:\n\n{lines}" if lines else ""
 
 
 def _tables() -> str:
-    return "# Tables\n\nEach is a Delta table below the root, `/millpond`.\n" + "".join(
-        _table(table) for table in all_tables()
-    )
+    return f"# Tables\n\n{TABLES}\n" + "".join(_table(table) for table in all_tables())
 
 
 def _table(table: Table) -> str:
     columns = _grid(
         ("column", "type", "meaning"),
-        ((c.name, c.type, c.meaning) for c in table.all_columns()),
+        ((c.name, f"`{c.type}`", c.meaning) for c in table.all_columns()),
     )
     order = ", ".join(
         f"{key.lstrip('-')} descending" if key.startswith("-") else key for key in table.order
