@@ -162,12 +162,12 @@ def test_a_failure_ends_with_what_the_task_said_last(here: Settings, serve: Any)
 
 
 def test_what_does_not_exist_is_refused_before_anything_is_asked() -> None:
-    with pytest.raises(MillpondError, match="there is no analysis 'histogram'; analyses: rating_"):
-        runs.run("2020-01-05", only=["histogram"])
-    with pytest.raises(
-        MillpondError, match=r"--set als=2: there is no parameter 'als'; write NAME"
-    ):
+    with pytest.raises(MillpondError, match="there is no analysis 'rating_histo'; did you mean ra"):
+        runs.run("2020-01-05", only=["rating_histo"])
+    with pytest.raises(MillpondError, match="there is no parameter 'als'; choose from als_rank, "):
         runs.run("2020-01-05", set_=["als=2"])
+    with pytest.raises(MillpondError, match="--set is 'als_rank'; write NAME=VALUE, such as als_r"):
+        runs.run("2020-01-05", set_=["als_rank"])
     with pytest.raises(
         MillpondError, match="parameter als_rank is 'two'; give a whole number from"
     ):

@@ -1,6 +1,8 @@
 """The command line: what goes to which stream, and how each command ends."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -18,8 +20,9 @@ from millpond.catalog.tables import Table
 from millpond.cli import console, main, tables
 from millpond.cli.console import Format, day, table_named
 from millpond.cli.tables import print_rows
+from millpond.cluster import platform
 from millpond.errors import MillpondError, NotPublishedError
-from millpond.lake.tables import StoredTable, arrow_schema
+from millpond.lake.tables import Publication, StoredTable, arrow_schema
 
 DAYS = [date(2026, 11, 1), date(2026, 11, 21)]
 
@@ -32,6 +35,9 @@ class Shelf(StoredTable):
 
     def dates(self, version: int | None = None) -> list[date]:
         return DAYS
+
+    def publications(self, ds: date | None, limit: int) -> list[Publication]:
+        return []
 
     def number(self, ds: date) -> int:
         return int(ds in DAYS or ds == date(2026, 11, 5))
@@ -147,10 +153,10 @@ def test_a_date_that_was_not_published_ends_with_2(millpond: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("show", "rating_histgram"), "did you mean rating_histogram? tables: "),
+        (("show", "rating_histgram"), "did you mean rating_histogram? choose from clean_ratings"),
         (
             ("show", "xyz"),
-            "there is no table 'xyz'; tables: clean_ratings",
+            "there is no table 'xyz'; choose from clean_ratings",
         ),
         (("show", "rating_histogram", "--ds", "22.11.26"), "'22.11.26' is no date; write it as"),
         (("show", "rating_histogram", "--limit", "some"), "--limit is 'some'; give a number of"),
@@ -166,6 +172,35 @@ def test_what_a_person_can_mend_is_one_sentence(
     assert err.startswith("millpond: ")
     assert sentence in err
     assert "Traceback" not in err
+
+
+def test_a_history_of_nothing_says_which_dates_there_are(millpond: Any) -> None:
+    code, out, err = millpond("history", "rating_histogram", "--ds", "2026-11-22")
+    assert (code, out) == (2, "")
+    assert "rating_histogram has no 2026-11-22; it has 2026-11-01 to 2026-11-21" in err
+
+
+def test_a_full_disk_is_one_sentence(millpond: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/airflow.cfg")
+
+    monkeypatch.setattr(platform, "up", full)
+    code, _, err = millpond("up")
+    assert code == 1
+    assert err == (
+        "millpond: /data/airflow.cfg: No space left on device; free some room, or make it "
+        "writable\n"
+    )
+
+
+def test_up_says_that_there_are_no_source_files(
+    millpond: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "up", lambda *_: None)
+    monkeypatch.setenv("MILLPOND_DATA_DIR", "/nowhere")
+    code, _, err = millpond("up")
+    assert code == 0
+    assert "note: MILLPOND_DATA_DIR is /nowhere; it is no folder: create it, or set" in err
 
 
 def test_today_is_not_over_and_yesterday_is_named(millpond: Any) -> None:

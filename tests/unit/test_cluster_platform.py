@@ -263,7 +263,7 @@ def test_doctor_names_a_missing_data_folder(tmp_path: Path) -> None:
     settings = Settings.from_env(
         {"MILLPOND_HOME": str(tmp_path), "MILLPOND_DATA_DIR": str(missing)}
     )
-    check = doctor._data(settings)
+    check = doctor.source_data(settings)
     assert not check.ok
     assert check.found == str(missing)
     assert "MILLPOND_DATA_DIR" in check.remedy

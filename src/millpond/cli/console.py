@@ -4,9 +4,11 @@ Machine-readable output goes to standard output alone; all else to standard erro
 """
 
 import os
+from collections.abc import Mapping
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table as Grid
@@ -15,6 +17,8 @@ from millpond.catalog.analyses import all_tables
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.errors import MillpondError
+
+Named = TypeVar("Named")
 
 output = Console(highlight=False, soft_wrap=True)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -42,18 +46,22 @@ def settings() -> Settings:
     return Settings.from_env(os.environ)
 
 
-def table_named(name: str) -> Table:
-    """The table of that name.
+def by_name(kind: str, name: str, known: Mapping[str, Named]) -> Named:
+    """The one of that name.
 
     Raises:
         MillpondError: There is none; the sentence suggests the nearest.
     """
-    tables = {table.name: table for table in all_tables()}
-    if name not in tables:
-        nearest = get_close_matches(name, tables, n=1)
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
-        raise MillpondError(f"there is no table {name!r}; {hint}tables: {', '.join(tables)}")
-    return tables[name]
+        raise MillpondError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(known)}")
+    return known[name]
+
+
+def table_named(name: str) -> Table:
+    """The table of that name; see `by_name`."""
+    return by_name("table", name, {table.name: table for table in all_tables()})
 
 
 def day(text: str) -> date:

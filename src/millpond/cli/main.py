@@ -34,3 +34,9 @@ def run() -> None:
     except BrokenPipeError:
         # Whoever read has enough; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # A full disk, a folder that may not be written to.
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "free some room, or make it writable"
+        messages.print(f"millpond: {place}{error.strerror or error}; {remedy}", markup=False)
+        sys.exit(1)

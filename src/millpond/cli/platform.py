@@ -13,6 +13,7 @@ from rich.table import Table
 from millpond.cli.console import messages, print_grid, settings
 from millpond.cluster import config, platform
 from millpond.cluster.doctor import doctor as examine
+from millpond.cluster.doctor import source_data
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -35,6 +36,8 @@ def up() -> None:
     """Start the local platform, and wait until every part is healthy."""
     here = settings()
     platform.up(here, _say)
+    if not (data := source_data(here)).ok:
+        _say(f"note: MILLPOND_DATA_DIR is {data.found}; {data.remedy}")
     _say(
         f"the platform runs; Airflow is at {here.airflow_url} (user {here.airflow_user}, "
         f"password in {config.passwords_file(here)}); `millpond status` lists all parts"

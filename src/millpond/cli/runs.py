@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from millpond.catalog.analyses import ANALYSES, Analysis, analysis
+from millpond.catalog.analyses import ANALYSES, Analysis
 from millpond.catalog.datasets import dataset
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.airflow_api import AirflowApi
-from millpond.cli.console import Format, day, messages, output, settings
+from millpond.cli.console import Format, by_name, day, messages, output, settings
 from millpond.cli.tables import print_rows
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
@@ -50,6 +50,7 @@ def run(
     }
     run_day(here, chosen, params)
     analyses = [_known(name) for name in only or ()] or list(ANALYSES)
+    _say_published(here, chosen, analyses)
     _say_warnings(here, chosen, analyses)
     _warn_of_other_sources(here, chosen, analyses)
 
@@ -139,22 +140,23 @@ def _finished_day(ds: str | None) -> date:
 
 
 def _known(name: str) -> Analysis:
-    try:
-        return analysis(name)
-    except KeyError:
-        known = ", ".join(a.name for a in ANALYSES)
-        raise MillpondError(f"there is no analysis {name!r}; analyses: {known}") from None
+    return by_name("analysis", name, {of.name: of for of in ANALYSES})
 
 
 def _parameter(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise MillpondError(f"--set is {text!r}; write NAME=VALUE, such as als_rank=20")
     known = {parameter.name: parameter for of in ANALYSES for parameter in of.parameters}
-    if name not in known:
-        raise MillpondError(
-            f"--set {text}: there is no parameter {name!r}; write NAME=VALUE with one of "
-            f"{', '.join(known)}"
-        )
-    return name, known[name].parse(value)
+    return name, by_name("parameter", name, known).parse(value)
+
+
+def _say_published(here: Settings, ds: date, analyses: list[Analysis]) -> None:
+    for of in analyses:
+        receipt = _latest_receipt(here, of.mart, ds)
+        if receipt and not receipt.is_refusal:
+            rows = receipt.rows["out"]
+            messages.print(f"{of.name}: {rows} rows; `millpond show {of.name} --ds {ds}`")
 
 
 def _say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:

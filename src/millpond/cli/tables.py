@@ -76,6 +76,8 @@ def history(name: Name, ds: Ds = None, format_: ListFormat = Format.TABLE) -> No
                 "run": receipt.run_id if receipt else None,
             }
         )
+    if not found:
+        published_day(stored, wanted, None)  # it says which dates there are
     columns = ("ds", "number", "version", "at", "rows", "application", "run")
     print_rows(pa.table({c: [row[c] for row in found] for c in columns}), format_)
 

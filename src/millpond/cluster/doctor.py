@@ -38,7 +38,7 @@ def doctor(settings: Settings) -> list[Check]:
         _temporary_folder(),
         _home(settings),
         _socket_path(settings),
-        _data(settings),
+        source_data(settings),
         _jars(),
         *_ports(settings),
         *_parts(settings),
@@ -89,7 +89,8 @@ def _socket_path(settings: Settings) -> Check:
     return Check("socket path", ok=True, found=str(postgres.socket_file(settings)))
 
 
-def _data(settings: Settings) -> Check:
+def source_data(settings: Settings) -> Check:
+    """Whether there is a place of source files; over http that shows only when one is fetched."""
     found = "://" in settings.data_dir or Path(settings.data_dir).is_dir()
     return Check(
         "source data",
