@@ -164,8 +164,11 @@ def test_a_failure_ends_with_what_the_task_said_last(here: Settings, serve: Any)
 def test_what_does_not_exist_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(MillpondError, match="there is no analysis 'rating_histo'; did you mean ra"):
         runs.run("2020-01-05", only=["rating_histo"])
-    with pytest.raises(MillpondError, match="there is no parameter 'als'; choose from als_rank, "):
+    of_these = "there is no parameter of these analyses"
+    with pytest.raises(MillpondError, match=f"{of_these} 'als'; choose from als_rank, iterations"):
         runs.run("2020-01-05", set_=["als=2"])
+    with pytest.raises(MillpondError, match=f"{of_these} 'als_rank'; there are none"):
+        runs.run("2020-01-05", only=["rating_histogram"], set_=["als_rank=2"])
     with pytest.raises(MillpondError, match="--set is 'als_rank'; write NAME=VALUE, such as als_r"):
         runs.run("2020-01-05", set_=["als_rank"])
     with pytest.raises(

@@ -55,7 +55,8 @@ def by_name(kind: str, name: str, known: Mapping[str, Named]) -> Named:
     if name not in known:
         nearest = get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
-        raise MillpondError(f"there is no {kind} {name!r}; {hint}choose from {', '.join(known)}")
+        choice = f"choose from {', '.join(known)}" if known else "there are none"
+        raise MillpondError(f"there is no {kind} {name!r}; {hint}{choice}")
     return known[name]
 
 

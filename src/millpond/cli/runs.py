@@ -43,13 +43,14 @@ def run(
     """Run the daily DAG for a date and follow it to its end."""
     here = settings()
     chosen = _finished_day(ds)
+    wanted = [_known(name) for name in only or ()]
+    analyses = wanted or list(ANALYSES)
     params = {
-        "only": [_known(name).name for name in only or ()],
+        "only": [of.name for of in wanted],
         "restage": restage,
-        "set": dict(map(_parameter, set_ or ())),
+        "set": dict(_parameter(text, analyses) for text in set_ or ()),
     }
     run_day(here, chosen, params)
-    analyses = [_known(name) for name in only or ()] or list(ANALYSES)
     _say_published(here, chosen, analyses)
     _say_warnings(here, chosen, analyses)
     _warn_of_other_sources(here, chosen, analyses)
@@ -143,12 +144,12 @@ def _known(name: str) -> Analysis:
     return by_name("analysis", name, {of.name: of for of in ANALYSES})
 
 
-def _parameter(text: str) -> tuple[str, float]:
+def _parameter(text: str, analyses: list[Analysis]) -> tuple[str, float]:
     name, equals, value = text.partition("=")
     if not equals:
         raise MillpondError(f"--set is {text!r}; write NAME=VALUE, such as als_rank=20")
-    known = {parameter.name: parameter for of in ANALYSES for parameter in of.parameters}
-    return name, by_name("parameter", name, known).parse(value)
+    known = {parameter.name: parameter for of in analyses for parameter in of.parameters}
+    return name, by_name("parameter of these analyses", name, known).parse(value)
 
 
 def _say_published(here: Settings, ds: date, analyses: list[Analysis]) -> None:
@@ -164,7 +165,7 @@ def _say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:
     datasets = sorted({name for of in analyses for name in of.inputs})
     for table in (*(dataset(name).clean for name in datasets), *(of.mart for of in analyses)):
         receipt = _latest_receipt(here, table, ds)
-        kept = " was refused, its former rows stay" if receipt and receipt.is_refusal else ""
+        kept = " was refused, what it had stays" if receipt and receipt.is_refusal else ""
         for check in receipt.checks if receipt else ():
             if not check.passed:
                 messages.print(f"warning: {table.name} {ds}{kept}: {check}", markup=False)

@@ -99,7 +99,8 @@ def receipt(
     if found is None:
         published_day(stored, chosen, None)  # or it says which dates there are
         raise NotPublishedError(
-            f"{name} {chosen} has no receipt {number}; `millpond history {name}` lists those it has"
+            f"{name} {chosen} has no receipt {number or 'at all'}; `millpond history {name}` lists "
+            "those it has"
         )
     typer.echo(found.to_bytes().decode(), nl=False)
 
