@@ -18,6 +18,7 @@ from millpond.catalog.analyses import MIN_TEMPERATURES, MOVIE_RECOMMENDER, RECOM
 from millpond.catalog.datasets import MOVIES, RATINGS, TEMPERATURES
 from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, CheckFailedError
+from millpond.lake.receipts import Source
 from millpond.lake.tables import StoredTable
 from millpond.run import Run
 from millpond.spark.job import Job
@@ -41,6 +42,7 @@ def publish(
     """Rows in the order of the table's columns."""
     schema = ", ".join(f"{column.name} {column.type}" for column in table.columns)
     attempt = new_attempt(spark, platform, ds, "given", table)
+    attempt.add_input(Source("given by a test"), rows=len(rows))
     attempt.publish(table, spark.createDataFrame(rows, schema))
 
 
