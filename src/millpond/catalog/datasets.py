@@ -132,7 +132,8 @@ def _date(name: str, position: int, meaning: str, pattern: str, notation: str) -
         pattern,
         "bad_date",
         f"CAST(try_to_timestamp({{text}}, '{notation}') AS DATE)",
-        "{text} = '' OR {value} IS NOT NULL",
+        # Spark takes the year 0, which the calendar does not have, nor Python.
+        "{text} = '' OR {value} >= DATE '0001-01-01'",
         "bad_date",
     )
 
