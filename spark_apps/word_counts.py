@@ -9,7 +9,7 @@ language: `ẞ` becomes `ß`, which stays different from `ss`.
 
 import sys
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from millpond.catalog.analyses import WORD_COUNTS
@@ -21,12 +21,17 @@ WORD = r"[\p{L}\p{N}_]+"
 
 def count_words(lines: DataFrame) -> DataFrame:
     """word, occurrences: how often each word occurs in the column `line`."""
-    words = F.regexp_extract_all(F.lower("line"), F.lit(WORD), F.lit(0))
+    words = F.regexp_extract_all(_lower("line"), F.lit(WORD), F.lit(0))
     return (
         lines.select(F.explode(words).alias("word"))
         .groupBy("word")
         .agg(F.count("*").alias("occurrences"))
     )
+
+
+def _lower(text: str) -> Column:
+    # By itself lower() follows the machine's language: in Turkish, I becomes an i without a dot.
+    return F.collate(F.lower(F.collate(text, "UNICODE")), "UTF8_BINARY")
 
 
 def main(job: Job) -> None:
