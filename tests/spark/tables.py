@@ -12,9 +12,9 @@ def frame(spark: SparkSession, schema: str, text: str) -> DataFrame:
     """A DataFrame of that SQL schema; cells are cast from their text, `-` is null, `#` ends a
     line."""
     rows = [[None if cell == NULL else cell for cell in cells] for cells in _cells(text)]
-    names = [part.split()[0] for part in schema.split(",")]
+    names = [part.split()[0] for part in schema.split(", ")]
     as_text = spark.createDataFrame(rows, ", ".join(f"{name} string" for name in names))
-    types = [part.split()[1] for part in schema.split(",")]
+    types = [part.split()[1] for part in schema.split(", ")]
     return as_text.selectExpr(
         *(f"CAST({name} AS {type_}) AS {name}" for name, type_ in zip(names, types, strict=True))
     )

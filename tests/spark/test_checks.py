@@ -1,8 +1,11 @@
 """Checks before publishing: a wrong schema is named whole, limits hold at their edges."""
 
+from dataclasses import replace
+
 import pytest
 from pyspark.sql import SparkSession
 
+from millpond.catalog.analyses import all_tables
 from millpond.catalog.tables import Column, Expectation, Table
 from millpond.errors import CheckFailedError
 from millpond.spark.checks import conform_schema, measure, stop_on_errors
@@ -78,3 +81,27 @@ def test_a_null_figure_fails(spark: SparkSession) -> None:
         ("largest", None),
         ("spread", None),
     ]
+
+
+@pytest.mark.parametrize(("rows_in", "passed"), [(3, False), (2, True), (1, False)])
+def test_an_expectation_can_hold_the_rows_against_those_that_were_read(
+    spark: SparkSession, rows_in: int, *, passed: bool
+) -> None:
+    table = replace(
+        TABLE, expectations=(Expectation("lost", "{rows_in} - count(*)", minimum=0, maximum=0),)
+    )
+    rows = spark.createDataFrame([(1, 5), (2, 6)], "customer_id int, total bigint")
+    _, (_, lost) = measure(table, rows, rows_in)
+    assert (lost.figure, lost.passed) == (rows_in - 2, passed)
+
+
+@pytest.mark.parametrize("table", [t for t in all_tables() if t.expectations], ids=lambda t: t.name)
+def test_every_expectation_of_the_catalogue_has_a_figure(spark: SparkSession, table: Table) -> None:
+    values = {"date": "DATE '2026-01-01'", "timestamp": "TIMESTAMP '2026-01-01 10:00:00'"}
+    row = spark.range(1).selectExpr(
+        *(f"CAST({values.get(c.type, '1')} AS {c.type}) AS {c.name}" for c in table.columns)
+    )
+    _, checks = measure(table, conform_schema(table, row), rows_in=1)
+    figures = {check.name: check.figure for check in checks}
+    assert list(figures) == ["rows", *(e.name for e in table.expectations)]
+    assert None not in figures.values()
