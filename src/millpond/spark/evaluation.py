@@ -17,7 +17,11 @@ PAIR = ["user_id", "movie_id"]
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors in stars: of the predictions, and root mean squares of three simple ones."""
+    """Errors in stars, over all ratings that were held back.
+
+    `rmse` is the root of the mean of the squares of rating - prediction, `mae` the mean of its
+    absolute values; the others are the same root for the three means of `with_means`.
+    """
 
     rmse: float
     mae: float
@@ -30,8 +34,11 @@ class Errors:
 class Quality:
     """How good the first ten are, on average over the users who liked something held back.
 
-    `precision` is the share of the ten that the user liked; `ndcg` lets a place p count
-    1 / log2(p + 1), as a share of the best that was possible, 0 to 1.
+    Only ratings held back tell who liked what: a movie that a user has never rated counts as one
+    not liked. `precision` is the number of liked movies among the ten, divided by ten even where
+    fewer were recommended or liked. `ndcg` lets a liked movie at place p count 1 / log2(p + 1), and
+    divides by what the user's liked movies would count in the first places. Both are 0 to 1, and 0
+    if nobody liked anything.
     """
 
     precision: float
@@ -50,23 +57,23 @@ def hold_back(ratings: DataFrame, seed: int) -> tuple[DataFrame, DataFrame]:
 def with_means(rows: DataFrame, train: DataFrame) -> DataFrame:
     """The rows with three predictions that need no learning, from the ratings of `train`.
 
-    `global_mean`; `item_mean`, the movie's; `bias`, the mean corrected by how far the movie's
-    ratings lie from it and by how far the user's lie from that. Where there is nothing to go by,
-    the correction is 0.
+    `global_mean`, of all ratings; `item_mean`, the movie's, or the global mean if it has none;
+    `bias`, the item mean plus how far the user's ratings lie from their movies' means on average,
+    or plus 0 if the user has none.
     """
     mean = F.lit(train.agg(F.avg("rating")).head()[0])  # type: ignore[index]  # an aggregate has a row
-    of_movie = train.groupBy("movie_id").agg((F.avg("rating") - mean).alias("movie_bias"))
-    rest = F.avg(F.col("rating") - mean - F.col("movie_bias"))
-    of_user = train.join(of_movie, "movie_id").groupBy("user_id").agg(rest.alias("user_bias"))
+    of_movie = train.groupBy("movie_id").agg(F.avg("rating").alias("item_mean"))
+    from_mean = F.avg(F.col("rating") - F.col("item_mean"))
+    of_user = train.join(of_movie, "movie_id").groupBy("user_id").agg(from_mean.alias("user_bias"))
     known = rows.join(of_movie, "movie_id", "left").join(of_user, "user_id", "left")
-    item_mean = mean + F.coalesce("movie_bias", F.lit(0.0))
+    item_mean = F.coalesce("item_mean", mean)
     return known.withColumns(
         {
             "global_mean": mean,
             "item_mean": item_mean,
             "bias": item_mean + F.coalesce("user_bias", F.lit(0.0)),
         }
-    ).drop("movie_bias", "user_bias")
+    ).drop("user_bias")
 
 
 def errors(predicted: DataFrame) -> Errors:
