@@ -241,7 +241,8 @@ MOVIE_RECOMMENDER = Analysis(
     parameters=(
         Parameter("als_rank", 10, 1, 200, "number of tastes"),
         Parameter("iterations", 10, 1, 100, "rounds of alternating least squares"),
-        Parameter("regularization", 0.1, 0.0, 10.0, "weight against large factors"),
+        # With 0 the equations of a user with few ratings have no single solution.
+        Parameter("regularization", 0.1, 0.001, 10.0, "weight against large factors"),
         Parameter("seed", 1, 0, 2**31 - 1, "of the split and of the first factors"),
     ),
     companions=(RECOMMENDER_METRICS,),
