@@ -30,7 +30,7 @@ class Platform:
         """Its NameNode."""
         return Hdfs(self.settings.hdfs_url)
 
-    def millpond(self, *arguments: str, timeout: float = 420) -> subprocess.CompletedProcess[str]:
+    def millpond(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """What a person's `millpond ...` prints and how it ends."""
         return subprocess.run(
             [venv_bin() / "millpond", *arguments],
