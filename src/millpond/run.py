@@ -12,18 +12,19 @@ from datetime import date
 from pathlib import Path
 
 import millpond
+from millpond.catalog.partitions import Hour, Partition
 from millpond.errors import MillpondError
 
 
 @dataclass(frozen=True)
 class Run:
-    """One attempt of one generation to compute a date.
+    """One attempt of one generation to compute a partition: a date, or an hour.
 
     A generation is one intended computation of (DAG, run, task): a retry keeps it, a clear or a
     backfill makes a new one. `attempt` numbers the submissions within a generation.
     """
 
-    ds: date
+    partition: Partition
     generation: str
     attempt: int
     run_id: str
@@ -42,13 +43,19 @@ class Run:
         """The attempt's name in a claim."""
         return f"{self.generation}-{self.attempt}"
 
+    @property
+    def ds(self) -> date:
+        """The date of a daily run."""
+        assert not isinstance(self.partition, Hour)
+        return self.partition
+
     def arguments(self) -> list[str]:
         """The run as command-line arguments."""
         pairs = [part for key, value in self.settings for part in ("--set", f"{key}={value}")]
         return [
             *(
-                "--ds",
-                str(self.ds),
+                "--hour" if isinstance(self.partition, Hour) else "--ds",
+                str(self.partition),
                 "--generation",
                 self.generation,
                 "--attempt",
@@ -62,7 +69,9 @@ class Run:
     def parse(cls, arguments: Sequence[str]) -> "Run":
         """The run that `arguments` describe; a wrong one ends the process with a usage message."""
         parser = argparse.ArgumentParser(allow_abbrev=False)
-        parser.add_argument("--ds", type=date.fromisoformat, required=True)
+        partition = parser.add_mutually_exclusive_group(required=True)
+        partition.add_argument("--ds", dest="partition", type=date.fromisoformat)
+        partition.add_argument("--hour", dest="partition", type=Hour.parse)
         parser.add_argument("--generation", required=True)
         parser.add_argument("--attempt", type=int, required=True)
         parser.add_argument("--run-id", required=True)
@@ -70,7 +79,7 @@ class Run:
         parser.add_argument("--set", dest="settings", type=_pair, action="append", default=[])
         values = parser.parse_args(arguments)
         return cls(
-            values.ds,
+            values.partition,
             values.generation,
             values.attempt,
             values.run_id,

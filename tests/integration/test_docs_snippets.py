@@ -48,7 +48,7 @@ def on_hdfs(platform: Platform) -> dict[str, str]:
 
 
 def test_python_reads_the_latest_day(platform: Platform, stored: StoredTable) -> None:
-    latest = stored.dates()[-1]
+    latest = stored.partitions()[-1]
     rows = stored.read(latest).to_pylist()
     assert printed("read_with_python.py", on_hdfs(platform)) == [
         f"{latest} {row['rating']} {row['ratings']}" for row in rows
@@ -95,14 +95,14 @@ def rated(spark: SparkSession, *users: int) -> DataFrame:
 def test_duckdb_counts_per_day(platform: Platform, stored: StoredTable, day: date) -> None:
     lines = printed("read_with_duckdb.py", on_hdfs(platform))
     assert f"{day} {3 * len(VALUES)}" in lines
-    assert [line.split()[0] for line in lines] == [str(ds) for ds in stored.dates()]
+    assert [line.split()[0] for line in lines] == [str(ds) for ds in stored.partitions()]
 
 
 def test_spark_counts_per_day(platform: Platform, stored: StoredTable, day: date) -> None:
     environ = {**on_hdfs(platform), **spark_environment(platform.settings)}
     lines = printed("read_with_spark.py", environ)
     assert f"{day} {3 * len(VALUES)}" in lines
-    assert [line.split()[0] for line in lines] == [str(ds) for ds in stored.dates()]
+    assert [line.split()[0] for line in lines] == [str(ds) for ds in stored.partitions()]
 
 
 def test_a_run_is_created_watched_and_ended_over_rest(platform: Platform, day: date) -> None:

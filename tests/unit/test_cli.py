@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,15 +17,16 @@ import typer
 from hypothesis import given
 
 from millpond.catalog.analyses import RATING_HISTOGRAM
-from millpond.catalog.tables import Table
+from millpond.catalog.partitions import Hour, Partition
+from millpond.catalog.tables import HOUR, Table
 from millpond.cli import console, main, tables
-from millpond.cli.console import Format, day, table_named
+from millpond.cli.console import Format, day, partition_of, table_named
 from millpond.cli.tables import print_rows
 from millpond.cluster import platform
 from millpond.errors import MillpondError, NotPublishedError
 from millpond.lake.tables import Publication, StoredTable, arrow_schema
 
-DAYS = [date(2026, 11, 1), date(2026, 11, 21)]
+DAYS: list[Partition] = [date(2026, 11, 1), date(2026, 11, 21)]
 
 
 class Shelf(StoredTable):
@@ -33,18 +35,18 @@ class Shelf(StoredTable):
     def __init__(self, table: Table, *_: str) -> None:
         self.table = table
 
-    def dates(self, version: int | None = None) -> list[date]:
+    def partitions(self, version: int | None = None) -> list[Partition]:
         return DAYS
 
-    def publications(self, ds: date | None, limit: int) -> list[Publication]:
+    def publications(self, partition: Partition | None, limit: int) -> list[Publication]:
         return []
 
-    def number(self, ds: date) -> int:
-        return int(ds in DAYS or ds == date(2026, 11, 5))
+    def number(self, partition: Partition) -> int:
+        return int(partition in DAYS or partition == date(2026, 11, 5))
 
-    def read(self, ds: date, version: int | None = None) -> pa.Table:
-        values = [halves / 2 for halves in range(1, 11)] if ds in DAYS else []
-        rows = [{"rating": value, "ratings": 7, "ds": ds} for value in values]
+    def read(self, partition: Partition, version: int | None = None) -> pa.Table:
+        values = [halves / 2 for halves in range(1, 11)] if partition in DAYS else []
+        rows = [{"rating": value, "ratings": 7, "ds": partition} for value in values]
         return pa.Table.from_pylist(rows, schema=arrow_schema(RATING_HISTOGRAM.mart))
 
 
@@ -262,10 +264,18 @@ def test_a_table_is_found_by_its_name() -> None:
         day("tomorrow")
 
 
+def test_an_hour_is_asked_for_by_its_name() -> None:
+    hourly = replace(RATING_HISTOGRAM.mart, partition=HOUR)
+    asked = partition_of(hourly, "2026-11-22T07")
+    assert asked == Hour(datetime(2026, 11, 22, 7, tzinfo=UTC))
+    with pytest.raises(MillpondError, match="'2026-11-22' is no hour; write it as YYYY-MM-DDTHH"):
+        partition_of(hourly, "2026-11-22")
+
+
 def test_nothing_published_at_all_says_how_to_begin() -> None:
     class Bare(Shelf):
-        def dates(self, version: int | None = None) -> list[date]:
+        def partitions(self, version: int | None = None) -> list[Partition]:
             return []
 
     with pytest.raises(NotPublishedError, match="has not been published yet; `millpond run`"):
-        tables.published_day(Bare(RATING_HISTOGRAM.mart), None, None)
+        tables.published_partition(Bare(RATING_HISTOGRAM.mart), None, None)

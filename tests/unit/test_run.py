@@ -1,20 +1,23 @@
 """The contract between an operator and an application."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from millpond.catalog.partitions import Hour
 from millpond.errors import MillpondError
 from millpond.run import Run, code_version
 
 DAY = date(2026, 11, 22)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+hours = st.integers(0, 10**6).map(lambda n: Hour.of(EPOCH + timedelta(hours=n)))
 runs = st.builds(
     Run,
-    ds=st.dates(),
+    partition=st.dates() | hours,
     generation=st.from_regex(r"[a-z0-9][a-z0-9-]{0,59}", fullmatch=True),
     attempt=st.integers(1, 99),
     run_id=st.text("abcXYZ0189_:+.-T", min_size=1),
@@ -43,6 +46,8 @@ def test_a_generation_that_cannot_be_a_yarn_tag_is_refused() -> None:
     ("arguments", "complaint"),
     [
         (["--ds", "yesterday"], "invalid fromisoformat value: 'yesterday'"),
+        (["--hour", "2026-11-22T7"], "invalid parse value: '2026-11-22T7'"),
+        (["--ds", "2026-11-22", "--hour", "2026-11-22T07"], "not allowed with argument --ds"),
         (["--ds", "2026-11-22"], "the following arguments are required"),
         (["--set", "rank"], "'rank' is not key=value"),
     ],

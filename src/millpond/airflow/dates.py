@@ -1,10 +1,32 @@
-"""Which date a run is about."""
+"""Which date or hour a run is about."""
 
 from collections.abc import Mapping
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any
 
+from millpond.catalog.partitions import Hour, Partition
+from millpond.catalog.tables import HOUR, Table
 from millpond.errors import BadInputError
+
+
+def run_partition(context: Mapping[str, Any], table: Table) -> Partition:
+    """The run's hour for a table of hours, its date for any other."""
+    return run_hour(context) if table.partition == HOUR else run_date(context)
+
+
+def run_hour(context: Mapping[str, Any]) -> Hour:
+    """The DAG param `hour` if given, else the hour in which the run's data interval starts.
+
+    Raises:
+        BadInputError: The run has neither; the sentence says what to give.
+    """
+    if given := context["params"].get("hour"):
+        try:
+            return Hour.parse(given)
+        except ValueError:
+            message = f"the param hour is {given!r}; give an hour as YYYY-MM-DDTHH"
+            raise BadInputError(message) from None
+    return Hour.of(_interval_start(context, "hour", "2026-11-22T07"))
 
 
 def run_date(context: Mapping[str, Any]) -> date:
@@ -18,14 +40,17 @@ def run_date(context: Mapping[str, Any]) -> date:
     """
     if given := context["params"].get("ds"):
         return _parse(given)
-    start = context.get("data_interval_start")
+    return _interval_start(context, "ds", "2026-11-22").astimezone(UTC).date()
+
+
+def _interval_start(context: Mapping[str, Any], param: str, example: str) -> datetime:
+    start: datetime | None = context.get("data_interval_start")
     if start is None:
         raise BadInputError(
-            "this run has no data interval and no param ds: trigger it with a logical date, "
-            'or with the param ds, for example {"ds": "2026-11-22"}'
+            f"this run has no data interval and no param {param}: trigger it with a logical date, "
+            f'or with the param {param}, for example {{"{param}": "{example}"}}'
         )
-    day: date = start.astimezone(UTC).date()
-    return day
+    return start
 
 
 def _parse(text: str) -> date:

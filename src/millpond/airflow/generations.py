@@ -10,8 +10,8 @@ tells something only once the recorded generation was done.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
+from millpond.catalog.partitions import Partition
 from millpond.yarn import Application
 
 
@@ -53,9 +53,9 @@ def generation_tag(deployment: str, generation: Generation) -> str:
     return f"mp-{deployment}-{generation.id}"
 
 
-def target_tag(deployment: str, dag_id: str, task_id: str, ds: date) -> str:
-    """The YARN tag of all applications that compute one task's result for one date, of any run."""
-    digest = hashlib.sha256(f"{dag_id}/{task_id}/{ds}".encode()).hexdigest()
+def target_tag(deployment: str, dag_id: str, task_id: str, partition: Partition) -> str:
+    """The YARN tag of all applications for one task's date or hour, of any run."""
+    digest = hashlib.sha256(f"{dag_id}/{task_id}/{partition}".encode()).hexdigest()
     return f"mp-{deployment}-{digest[:32]}"
 
 

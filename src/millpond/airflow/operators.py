@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import date
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -22,7 +21,7 @@ from airflow.sdk.exceptions import (
 )
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from millpond.airflow.dates import run_date
+from millpond.airflow.dates import run_partition
 from millpond.airflow.following import follow
 from millpond.airflow.generations import (
     Attempt,
@@ -38,6 +37,7 @@ from millpond.airflow.outcomes import Outcome, phases
 from millpond.airflow.selection import settings_of, skip_unless_wanted
 from millpond.airflow.submission import SubmitClient
 from millpond.catalog.analyses import Parameter
+from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
@@ -51,7 +51,7 @@ KILL_SECONDS = 3.5
 
 
 class YarnSparkOperator(SparkSubmitOperator):
-    """Submit `application` for the run's date and wait for the receipt of `table`.
+    """Submit `application` for the run's date or hour and wait for the receipt of `table`.
 
     `arguments` come before the run's own (docs/reference). `analyses` are those that need this
     task: it skips itself in a run that was asked for others. `parameters` are those of the
@@ -96,10 +96,10 @@ class YarnSparkOperator(SparkSubmitOperator):
     def _execute(self, context: Any) -> None:
         began = time.time()
         settings = Settings.from_env(os.environ)
-        ds = run_date(context)
-        generation = self._enter_generation(context, ds)
+        partition = run_partition(context, self.table)
+        generation = self._enter_generation(context, partition)
         run = Run(
-            ds=ds,
+            partition=partition,
             generation=generation.id,
             attempt=context["ti"].try_number,
             run_id=context["run_id"],
@@ -108,7 +108,7 @@ class YarnSparkOperator(SparkSubmitOperator):
         )
         tags = (
             generation_tag(settings.deployment, generation),
-            target_tag(settings.deployment, self.dag_id, self.task_id, ds),
+            target_tag(settings.deployment, self.dag_id, self.task_id, partition),
         )
         yarn, outcome = ResourceManager(settings.yarn_url), Outcome(settings, self.table, run)
         choice = choose(yarn.tagged(tags[1]), tags[0])
@@ -125,13 +125,14 @@ class YarnSparkOperator(SparkSubmitOperator):
             self._report_phases(began, application, receipt)
         self._finish(context, generation, receipt, outcome)
 
-    def _enter_generation(self, context: Any, ds: date) -> Generation:
+    def _enter_generation(self, context: Any, partition: Partition) -> Generation:
         """The generation this attempt belongs to, recorded before anything else happens."""
         ti = context["ti"]
         recorded = context["task_state_store"].get(STATE_KEY)
         attempt = Attempt(str(ti.id), ti.max_tries, context["dag_run"].clear_number or 0)
         generation, why = generation_of(attempt, Generation(**recorded) if recorded else None)
-        self.log.info("generation %s of %s, try %d: %s", generation.id, ds, ti.try_number, why)
+        what = (generation.id, partition, ti.try_number, why)
+        self.log.info("generation %s of %s, try %d: %s", *what)
         self._record(context, generation)
         return generation
 
@@ -179,7 +180,7 @@ class YarnSparkOperator(SparkSubmitOperator):
             "spark.yarn.submit.waitAppCompletion": "false",
         }
         self.application_args = [*self.arguments, *run.arguments()]
-        self.name = f"{self.task_id} {run.ds}"
+        self.name = f"{self.task_id} {run.partition}"
         return list(self._get_hook()._build_spark_submit_command(self.application))  # noqa: SLF001  pinned and contract-tested
 
     def _show_links(self, settings: Settings, application_id: str, context: Any) -> None:

@@ -24,7 +24,7 @@ class Outcome:
     def __init__(self, settings: Settings, table: Table, run: Run) -> None:
         self._hdfs = Hdfs(settings.hdfs_url)
         self._stored = StoredTable(table, settings.hdfs_url, settings.root)
-        self._receipts = Receipts(self._hdfs, settings.root, table.name, run.ds)
+        self._receipts = Receipts(self._hdfs, settings.root, table.name, run.partition)
         self._run = run
 
     def claim(self) -> None:
@@ -33,18 +33,18 @@ class Outcome:
 
     def receipt(self) -> Receipt | None:
         """The receipt by which this run's generation published the date, or refused to."""
-        standing = self._receipts.standing(self._stored.number(self._run.ds))
+        standing = self._receipts.standing(self._stored.number(self._run.partition))
         ours = (receipt for receipt in standing if receipt.generation == self._run.generation)
         return next(ours, None)
 
     def export(self) -> None:
         """Write the export that an application did not live to write after its commit."""
         if self._stored.table.export:
-            bring_up_to_date(self._hdfs, self._run.root, self._stored, self._run.ds)
+            bring_up_to_date(self._hdfs, self._run.root, self._stored, self._run.partition)
 
     def path(self, receipt: Receipt) -> str:
         """Where a receipt is on HDFS."""
-        folder = zones.receipts(self._run.root, receipt.table, self._run.ds)
+        folder = zones.receipts(self._run.root, receipt.table, self._run.partition)
         return f"{folder}/{receipt.number}.json"
 
     def judge(self, application: Application) -> Receipt:
@@ -79,8 +79,8 @@ def trouble(
         return kind(left["cause"])
     if claimant is not None and attempt_of(claimant, run) is None:
         return SupersededError(
-            f"{application.id} was superseded: attempt {claimant} has claimed {run.ds} since, and "
-            "its result is the one to come"
+            f"{application.id} was superseded: attempt {claimant} has claimed {run.partition} "
+            "since, and its result is the one to come"
         )
     said = application.diagnostics.strip()
     causes = [left.get("cause"), f"YARN says: {said}" if said else None]

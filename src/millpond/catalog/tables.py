@@ -1,7 +1,10 @@
 """A table as its users see it: a name, a place, columns with a meaning, and an order."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
+
+from millpond.catalog.partitions import Hour, Partition
 
 TYPES = ("int", "bigint", "double", "string", "date", "timestamp", "array<string>")
 
@@ -19,6 +22,10 @@ class Column:
             raise ValueError(
                 f"column {self.name} has type {self.type!r}; use {', '.join(TYPES)} or decimal(p,s)"
             )
+
+
+DS = Column("ds", "date", "the date of the run, UTC")
+HOUR = Column("hour", "string", "the hour of the run, UTC, as YYYY-MM-DDTHH")
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Table:
     meaning: str
     columns: tuple[Column, ...]
     order: tuple[str, ...]
-    partition: Column = Column("ds", "date", "the date of the run, UTC")
+    partition: Column = DS
     allow_empty: bool = False
     expectations: tuple[Expectation, ...] = ()
     export: bool = False
@@ -72,3 +79,11 @@ class Table:
     def all_columns(self) -> tuple[Column, ...]:
         """The columns as they are stored: the partition column last."""
         return (*self.columns, self.partition)
+
+    def parse_partition(self, text: str) -> Partition:
+        """The partition that is written so; ValueError if none is."""
+        return Hour.parse(text) if self.partition == HOUR else date.fromisoformat(text)
+
+    def partition_literal(self, partition: Partition) -> str:
+        """The partition's value in SQL."""
+        return f"{'DATE ' if self.partition.type == 'date' else ''}'{partition}'"

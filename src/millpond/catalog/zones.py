@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from millpond.catalog.partitions import Partition, folder
+
 ZONES = ("raw", "clean", "quarantine", "marts", "models", "exports", "receipts", "interactions")
 
 
@@ -15,19 +17,19 @@ def manifest(root: str, dataset: str, ds: date) -> str:
     return f"{root}/raw/{dataset}/ds={ds}.json"
 
 
-def receipts(root: str, table: str, ds: date) -> str:
-    """The folder of a date's receipts, claim and reports of failed attempts."""
-    return f"{root}/receipts/{table}/ds={ds}"
+def receipts(root: str, table: str, partition: Partition) -> str:
+    """The folder of a partition's receipts, claim and reports of failed attempts."""
+    return f"{root}/receipts/{table}/{folder(partition)}"
 
 
-def export(root: str, table: str, ds: date) -> str:
-    """The CSV file of a date."""
-    return f"{root}/exports/{table}/ds={ds}.csv"
+def export(root: str, table: str, partition: Partition) -> str:
+    """The CSV file of a partition."""
+    return f"{root}/exports/{table}/{folder(partition)}.csv"
 
 
-def export_number(root: str, table: str, ds: date) -> str:
-    """The file that says of which publication a date's CSV file is."""
-    return f"{root}/exports/{table}/.ds={ds}.number"
+def export_number(root: str, table: str, partition: Partition) -> str:
+    """The file that says of which publication a partition's CSV file is."""
+    return f"{root}/exports/{table}/.{folder(partition)}.number"
 
 
 def model(root: str, analysis: str, ds: date, application_id: str) -> str:

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from millpond.catalog.analyses import all_tables
+from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
-from millpond.catalog.tables import Table
+from millpond.catalog.tables import HOUR, Table
 from millpond.errors import MillpondError
 
 Named = TypeVar("Named")
@@ -75,3 +76,17 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise MillpondError(f"{text!r} is no date; write it as YYYY-MM-DD") from None
+
+
+def partition_of(table: Table, text: str) -> Partition:
+    """A date, or an hour of an hourly table, as people write it.
+
+    Raises:
+        MillpondError: It is none.
+    """
+    if table.partition != HOUR:
+        return day(text)
+    try:
+        return table.parse_partition(text)
+    except ValueError:
+        raise MillpondError(f"{text!r} is no hour; write it as YYYY-MM-DDTHH") from None

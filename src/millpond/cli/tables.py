@@ -13,9 +13,17 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from millpond.catalog.analyses import all_tables
+from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
-from millpond.cli.console import Format, day, messages, print_grid, settings, table_named
+from millpond.cli.console import (
+    Format,
+    messages,
+    partition_of,
+    print_grid,
+    settings,
+    table_named,
+)
 from millpond.errors import MillpondError, NotPublishedError
 from millpond.lake.exports import cell, to_csv
 from millpond.lake.hdfs import Hdfs
@@ -23,7 +31,12 @@ from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
 
 Name = Annotated[str, typer.Argument(help="a table, such as rating_histogram")]
-Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; the latest published by default")]
+Ds = Annotated[
+    str | None,
+    typer.Option(
+        "--ds", "--hour", help="YYYY-MM-DD, or YYYY-MM-DDTHH; the latest published by default"
+    ),
+]
 ListFormat = Annotated[Format, typer.Option("--format", help="table, csv or json")]
 PUBLICATIONS_SHOWN = 50
 BAR_WIDTH = 40
@@ -42,10 +55,10 @@ def show(
     ] = None,
     chart: Annotated[bool, typer.Option("--chart", help="draw bars instead")] = False,
 ) -> None:
-    """Print the rows of a table's date."""
+    """Print the rows of a table's date or hour."""
     stored = _stored(settings(), table_named(name))
     axes = _axes(stored.table, format_) if chart else None
-    chosen = published_day(stored, day(ds) if ds else None, version)
+    chosen = published_partition(stored, _wanted(stored, ds), version)
     rows = stored.read(chosen, version)
     shown = rows.slice(0, _limit(limit, rows.num_rows))
     if axes:
@@ -60,14 +73,15 @@ def history(name: Name, ds: Ds = None, format_: ListFormat = Format.TABLE) -> No
     """List a table's publications, the newest first."""
     here = settings()
     stored = _stored(here, table_named(name))
-    wanted = day(ds) if ds else None
+    column = stored.table.partition.name
+    wanted = _wanted(stored, ds)
     found = []
     for publication in stored.publications(wanted, PUBLICATIONS_SHOWN):
-        receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, publication.ds)
+        receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, publication.partition)
         receipt = receipts.published_as(publication.receipt_sha256)
         found.append(
             {
-                "ds": str(publication.ds),
+                column: str(publication.partition),
                 "number": receipt.number if receipt else None,
                 "version": publication.version,
                 "at": publication.at.isoformat(timespec="seconds"),
@@ -77,8 +91,8 @@ def history(name: Name, ds: Ds = None, format_: ListFormat = Format.TABLE) -> No
             }
         )
     if not found:
-        published_day(stored, wanted, None)  # it says which dates there are
-    columns = ("ds", "number", "version", "at", "rows", "application", "run")
+        published_partition(stored, wanted, None)  # it says which there are
+    columns = (column, "number", "version", "at", "rows", "application", "run")
     print_rows(pa.table({c: [row[c] for row in found] for c in columns}), format_)
 
 
@@ -90,14 +104,14 @@ def receipt(
     """Print a receipt: what went in, what came out, which code, which checks."""
     here = settings()
     stored = _stored(here, table_named(name))
-    chosen = day(ds) if ds else published_day(stored, None, None)
+    chosen = _wanted(stored, ds) or published_partition(stored, None, None)
     receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, chosen)
     if number is None:
         found = next(iter(receipts.standing(stored.number(chosen))), None)
     else:
         found = receipts.read(number)
     if found is None:
-        published_day(stored, chosen, None)  # or it says which dates there are
+        published_partition(stored, chosen, None)  # or it says which dates there are
         raise NotPublishedError(
             f"{name} {chosen} has no receipt {number or 'at all'}; `millpond history {name}` lists "
             "those it has"
@@ -105,22 +119,24 @@ def receipt(
     typer.echo(found.to_bytes().decode(), nl=False)
 
 
-def published_day(stored: StoredTable, ds: date | None, version: int | None) -> date:
-    """The date asked for if it has been published, or the latest that has rows.
+def published_partition(
+    stored: StoredTable, wanted: Partition | None, version: int | None
+) -> Partition:
+    """The date or hour asked for if it has been published, or the latest that has rows.
 
     Raises:
-        NotPublishedError: It has not; the sentence says which dates have.
+        NotPublishedError: It has not; the sentence says which have.
     """
-    dates = stored.dates(version)
-    if ds is None and dates:
-        return dates[-1]
-    # A date that was published without rows has no partition, and a number all the same.
-    if ds is not None and (ds in dates or stored.number(ds) > 0):
-        return ds
+    found = stored.partitions(version)
+    if wanted is None and found:
+        return found[-1]
+    # One that was published without rows has no partition, and a number all the same.
+    if wanted is not None and (wanted in found or stored.number(wanted) > 0):
+        return wanted
     name = stored.table.name
-    if not dates:
+    if not found:
         raise NotPublishedError(f"{name} has not been published yet; `millpond run` computes it")
-    raise NotPublishedError(f"{name} has no {ds}; it has {dates[0]} to {dates[-1]}")
+    raise NotPublishedError(f"{name} has no {wanted}; it has {found[0]} to {found[-1]}")
 
 
 def print_rows(rows: pa.Table, format_: Format) -> None:
@@ -178,6 +194,10 @@ def _bars(rows: pa.Table, label: str, value: str) -> Grid:
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """Values that JSON has; a decimal as text keeps its digits."""
     return {name: str(v) if isinstance(v, date | Decimal) else v for name, v in row.items()}
+
+
+def _wanted(stored: StoredTable, text: str | None) -> Partition | None:
+    return partition_of(stored.table, text) if text else None
 
 
 def _limit(text: str, rows: int) -> int:

@@ -2,12 +2,12 @@
 
 import csv
 import io
-from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from millpond.catalog import zones
+from millpond.catalog.partitions import Partition
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.tables import StoredTable
 
@@ -30,15 +30,16 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def bring_up_to_date(hdfs: Hdfs, root: str, stored: StoredTable, ds: date) -> None:
-    """Have the date's CSV file hold the table's current rows, whole at any moment.
+def bring_up_to_date(hdfs: Hdfs, root: str, stored: StoredTable, partition: Partition) -> None:
+    """Have the partition's CSV file hold the table's current rows, whole at any moment.
 
     A small file beside it has the number of the publication it is of: an application that died
     between its commit and its export leaves an older one, and the next call rewrites the file.
     """
-    number = str(stored.number(ds)).encode()
-    marker = zones.export_number(root, stored.table.name, ds)
+    number = str(stored.number(partition)).encode()
+    marker = zones.export_number(root, stored.table.name, partition)
     if hdfs.read(marker) == number:
         return
-    hdfs.replace(zones.export(root, stored.table.name, ds), to_csv(stored.read(ds)).encode())
+    content = to_csv(stored.read(partition)).encode()
+    hdfs.replace(zones.export(root, stored.table.name, partition), content)
     hdfs.replace(marker, number)

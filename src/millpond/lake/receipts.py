@@ -9,10 +9,10 @@ to publish by rule: its outcome is `refused`, and it counts as it is.
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from typing import Any, Literal
 
 from millpond.catalog import zones
+from millpond.catalog.partitions import Partition
 from millpond.lake.hdfs import Hdfs
 
 Outcome = Literal["published", "refused"]
@@ -58,6 +58,7 @@ def _number(figure: float | None) -> str:
 class Receipt:
     """What went in, what came out, which application, which code, which checks.
 
+    `ds` is the partition: a date, or the hour of an hourly table such as 2026-11-22T07.
     `rows` counts `in`, `out` and, for a dataset, `quarantined`; `seconds` is the time of each phase
     up to this receipt; `with_tables` gives the versions of tables published together with this one,
     `with_files` the paths of what was saved beside them; `settings` are those given to the run.
@@ -104,11 +105,11 @@ class Receipt:
 
 
 class Receipts:
-    """The receipts of one table and date."""
+    """The receipts of one table and partition."""
 
-    def __init__(self, hdfs: Hdfs, root: str, table: str, ds: date) -> None:
+    def __init__(self, hdfs: Hdfs, root: str, table: str, partition: Partition) -> None:
         self._hdfs = hdfs
-        self._folder = zones.receipts(root, table, ds)
+        self._folder = zones.receipts(root, table, partition)
 
     def create(self, receipt: Receipt) -> bool:
         """Write the receipt; False if its number is taken."""
@@ -143,7 +144,7 @@ class Receipts:
         return sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True)
 
     def claim(self, attempt: str) -> None:
-        """From now on only `attempt` may publish this table and date."""
+        """From now on only `attempt` may publish this table and partition."""
         self._hdfs.replace(f"{self._folder}/claim", attempt.encode())
 
     def claimant(self) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
 
 from millpond.catalog.analyses import all_tables
+from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Column, Table
 from millpond.errors import MillpondError, NotPublishedError
@@ -48,9 +49,9 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 @dataclass(frozen=True)
 class Publication:
-    """A commit that published a date; `receipt_sha256` is the hash of its receipt's file."""
+    """A commit that published a partition; `receipt_sha256` is its receipt's hash."""
 
-    ds: date
+    partition: Partition
     version: int
     at: datetime
     receipt_sha256: str
@@ -104,30 +105,43 @@ class StoredTable:
         """The latest version."""
         return self.open().version()
 
-    def number(self, ds: date) -> int:
-        """The current receipt number of a date; 0 if it has never been published."""
-        return self.open().transaction_version(f"{self.table.name}/{ds}") or 0
+    def number(self, partition: Partition) -> int:
+        """The current receipt number of a partition; 0 if it has never been published."""
+        return self.open().transaction_version(f"{self.table.name}/{partition}") or 0
 
-    def dates(self, version: int | None = None) -> list[date]:
-        """The dates that have rows, ascending."""
-        partitions = self.open(version).partitions()
-        return sorted(date.fromisoformat(p[self.table.partition.name]) for p in partitions)
+    def partitions(self, version: int | None = None) -> list[Partition]:
+        """The dates or hours that have rows, ascending."""
+        found = (p[self.table.partition.name] for p in self.open(version).partitions())
+        return [self.table.parse_partition(text) for text in sorted(found)]
 
-    def read(self, ds: date, version: int | None = None) -> pa.Table:
-        """The rows of a date in the table's order, the partition column last."""
+    def read(self, partition: Partition, version: int | None = None) -> pa.Table:
+        """The rows of a partition in the table's order, the partition column last."""
         columns = ", ".join(f'"{column.name}"' for column in self.table.all_columns())
-        of_the_date = f"\"{self.table.partition.name}\" = DATE '{ds}'"
+        value = self.table.partition_literal(partition)
+        where = f'"{self.table.partition.name}" = {value}'
         # Not pyarrow's dataset scanner: about one process in 20 that used it aborted at its exit
         # (measured; apache/arrow issue 39862).
         query = QueryBuilder().register("stored", self.open(version))
-        select = f"SELECT {columns} FROM stored WHERE {of_the_date}"  # noqa: S608  catalogue names
+        select = f"SELECT {columns} FROM stored WHERE {where}"  # noqa: S608  catalogue names
         found = query.execute(select).read_all()
         return pa.table(found).cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
-    def publications(self, ds: date | None, limit: int) -> list[Publication]:
-        """The last commits that published a date (or any date), the newest first."""
-        commits = (_publication(commit) for commit in self.open().history())
-        return [p for p in commits if p and ds in (None, p.ds)][:limit]
+    def publications(self, partition: Partition | None, limit: int) -> list[Publication]:
+        """The last commits that published a partition (or any of them), the newest first."""
+        commits = (self._publication(commit) for commit in self.open().history())
+        return [p for p in commits if p and partition in (None, p.partition)][:limit]
+
+    def _publication(self, commit: dict[str, Any]) -> Publication | None:
+        predicate = str(commit.get("operationParameters", {}).get("predicate", ""))
+        written = re.search(r"'(\d{4}-\d\d-\d\d(T\d\d)?)'", predicate)
+        if written is None or "userMetadata" not in commit:
+            return None
+        return Publication(
+            partition=self.table.parse_partition(written[1]),
+            version=commit["version"],
+            at=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+            receipt_sha256=commit["userMetadata"],
+        )
 
     def _arrow_fields(self) -> "Iterable[pa.Field]":
         fields: Iterable[pa.Field] = pa.schema(self.open().schema().to_arrow())
@@ -157,19 +171,6 @@ def create_missing(settings: Settings) -> None:
     """
     for table in all_tables():
         StoredTable(table, settings.hdfs_url, settings.root).create()
-
-
-def _publication(commit: dict[str, Any]) -> Publication | None:
-    predicate = str(commit.get("operationParameters", {}).get("predicate", ""))
-    day = re.search(r"'(\d{4}-\d\d-\d\d)'", predicate)
-    if day is None or "userMetadata" not in commit:
-        return None
-    return Publication(
-        ds=date.fromisoformat(day[1]),
-        version=commit["version"],
-        at=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
-        receipt_sha256=commit["userMetadata"],
-    )
 
 
 def sort_keys(order: tuple[str, ...]) -> list[tuple[str, str]]:

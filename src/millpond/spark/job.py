@@ -1,4 +1,4 @@
-"""A job: what an application reads, and how its result becomes the table's rows of a date.
+"""A job: what an application reads, and how its result becomes a table's rows of a date or hour.
 
 An application is `execute(main, TABLE)`. Its process ends with 0 when it published (or refused to,
 by rule), 10 on bad input, 11 on a failed check, 12 when a newer attempt has taken over; anything
@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 from pyspark.sql import DataFrame, SparkSession
 
 from millpond.catalog.datasets import dataset
+from millpond.catalog.partitions import Partition
 from millpond.catalog.tables import Table
 from millpond.errors import BadInputError, MillpondError, SupersededError
 from millpond.lake.exports import bring_up_to_date
@@ -98,9 +99,9 @@ class Job:
         self._with_files.append(path)
 
     def earlier(self, table: Table) -> Receipt | None:
-        """The receipt of the last date before the run's that a table has rows of."""
+        """The receipt of the last date or hour before the run's that a table has rows of."""
         stored = self._stored(table)
-        before = [ds for ds in stored.dates() if ds < self.run.ds]
+        before = [p for p in stored.partitions() if str(p) < str(self.run.partition)]
         if not before:
             return None
         return self._receipts_of(table, before[-1]).read(stored.number(before[-1]))
@@ -108,9 +109,9 @@ class Job:
     def publish(
         self, table: Table, rows: DataFrame, *, checks: Sequence[Check] = (), **counts: int
     ) -> Receipt:
-        """Check the rows and make them the table's rows of the run's date, in one commit.
+        """Check the rows and make them the table's rows of the run's date or hour, in one commit.
 
-        A reader sees the old rows or the new ones, whole; other dates are not touched. `checks` are
+        A reader sees the old rows or the new ones, whole; others are not touched. `checks` are
         the application's own, beside the table's expectations; `counts` go into the receipt's
         `rows`.
 
@@ -130,11 +131,11 @@ class Job:
             self._commit(self._stored(table), kept, receipt)
             kept.unpersist()
             if table.export:
-                bring_up_to_date(self.hdfs, self.run.root, self._stored(table), self.run.ds)
+                bring_up_to_date(self.hdfs, self.run.root, self._stored(table), self.run.partition)
         # Delta leaves the version of the session's last commit here.
         version = self.spark.conf.get("spark.databricks.delta.lastCommitVersionInSession")
         self._with_tables[table.name] = int(version or 0)
-        log.info("published %s %s as number %d", table.name, self.run.ds, receipt.number)
+        log.info("published %s %s as number %d", table.name, self.run.partition, receipt.number)
         return receipt
 
     def refuse(self, table: Table, gate: Check) -> Receipt:
@@ -152,7 +153,7 @@ class Job:
     ) -> Receipt:
         """Write the receipt under the first free number above the table's current one."""
         receipts = self.receipts(table)
-        number = self._stored(table).number(self.run.ds) + 1
+        number = self._stored(table).number(self.run.partition) + 1
         receipt = self._receipt(table, number, outcome, rows, checks)
         while not receipts.create(receipt):
             receipt = replace(receipt, number=receipt.number + 1)
@@ -168,7 +169,7 @@ class Job:
     ) -> Receipt:
         return Receipt(
             table=table.name,
-            ds=str(self.run.ds),
+            ds=str(self.run.partition),
             number=number,
             outcome=outcome,
             run_id=self.run.run_id,
@@ -188,29 +189,29 @@ class Job:
 
     def _commit(self, stored: StoredTable, rows: DataFrame, receipt: Receipt) -> None:
         self._stop_if_superseded()
-        partition, ds = stored.table.partition, self.run.ds
+        column, partition = stored.table.partition.name, self.run.partition
         (
-            rows.selectExpr("*", f"DATE '{ds}' AS {partition.name}")
+            rows.selectExpr("*", f"{stored.table.partition_literal(partition)} AS {column}")
             .write.format("delta")
             .mode("overwrite")
-            .option("replaceWhere", f"{partition.name} = '{ds}'")
-            .option("txnAppId", f"{stored.table.name}/{ds}")
+            .option("replaceWhere", f"{column} = '{partition}'")
+            .option("txnAppId", f"{stored.table.name}/{partition}")
             .option("txnVersion", receipt.number)
             .option("userMetadata", receipt.sha256())
             .save(stored.url)
         )
         # Delta skips a write whose number is not above the last one, and calls that success.
-        if (current := stored.number(ds)) != receipt.number:
+        if (current := stored.number(partition)) != receipt.number:
             raise SupersededError(
-                f"number {receipt.number} of {stored.table.name} {ds} came after number {current} "
-                "of another attempt; that one's rows stay"
+                f"number {receipt.number} of {stored.table.name} {partition} came after number "
+                f"{current} of another attempt; that one's rows stay"
             )
 
     def _stop_if_superseded(self) -> None:
         claimant = self.receipts(self.table).claimant()
         if claimant != self.run.name:
             raise SupersededError(
-                f"attempt {self.run.name} may not publish {self.table.name} {self.run.ds}: "
+                f"attempt {self.run.name} may not publish {self.table.name} {self.run.partition}: "
                 f"it is claimed by {claimant or 'nobody'}"
             )
 
@@ -218,11 +219,11 @@ class Job:
         return StoredTable(table, self.hdfs_url, self.run.root)
 
     def receipts(self, table: Table) -> Receipts:
-        """The receipts of a table for the run's date."""
-        return self._receipts_of(table, self.run.ds)
+        """The receipts of a table for the run's date or hour."""
+        return self._receipts_of(table, self.run.partition)
 
-    def _receipts_of(self, table: Table, ds: date) -> Receipts:
-        return Receipts(self.hdfs, self.run.root, table.name, ds)
+    def _receipts_of(self, table: Table, partition: Partition) -> Receipts:
+        return Receipts(self.hdfs, self.run.root, table.name, partition)
 
 
 def _say_warnings(checks: Iterable[Check]) -> None:
