@@ -25,6 +25,7 @@ PARTS = {
     "resourcemanager",
     "nodemanager",
     "yarn-history",
+    "kafka",
     "spark-history",
     "airflow-api-server",
     "airflow-scheduler",

@@ -29,6 +29,7 @@ def all_texts(settings: Settings) -> list[str]:
         config.hdfs_site(settings),
         config.yarn_site(settings, 4096),
         config.spark_defaults(settings),
+        config.kafka_server_properties(settings),
         config.airflow_cfg(settings, SECRETS),
         *config.airflow_environment(settings).values(),
     ]

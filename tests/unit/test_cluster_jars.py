@@ -10,7 +10,6 @@ from millpond.cluster.config import spark_home
 from millpond.errors import MillpondError
 
 MAVEN = "{http://maven.apache.org/POM/4.0.0}"
-JAR_SETS = (jars.HADOOP, jars.SPARK_EXTRAS)
 
 
 @pytest.fixture
@@ -61,7 +60,8 @@ def test_maven_missing_is_named_with_its_remedy(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(jars, "JARS_DIR", tmp_path / ".jars")
-    monkeypatch.setattr(jars, "HADOOP", jars.JarSet(tmp_path / "none", tmp_path / "pom.xml", sums))
+    absent = jars.JarSet(tmp_path / "none", tmp_path / "pom.xml", sums)
+    monkeypatch.setattr(jars, "ALL", (absent,))
     with pytest.raises(MillpondError, match="no mvn on the PATH; sudo apt-get install maven"):
         jars.ensure(lambda _: None)
 
@@ -81,8 +81,7 @@ def one_set(
     home = tmp_path / ".jars"
     wanted = jars.JarSet(home / "set", tmp_path / "pom.xml", sums)
     monkeypatch.setattr(jars, "JARS_DIR", home)
-    monkeypatch.setattr(jars, "HADOOP", wanted)
-    monkeypatch.setattr(jars, "SPARK_EXTRAS", wanted)
+    monkeypatch.setattr(jars, "ALL", (wanted,))
     monkeypatch.setattr(jars, "WEBAPPS_DIR", tmp_path)  # there already
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     return wanted
@@ -139,7 +138,7 @@ def test_a_failed_download_says_what_maven_said_and_the_next_one_works(
     assert sorted(each.name for each in jars.JARS_DIR.iterdir()) == ["lock", "set"]
 
 
-@pytest.mark.parametrize("jar_set", JAR_SETS, ids=lambda jar_set: jar_set.pom.name)
+@pytest.mark.parametrize("jar_set", jars.ALL, ids=lambda jar_set: jar_set.pom.name)
 def test_every_declared_artifact_has_a_committed_sum(jar_set: jars.JarSet) -> None:
     listed = jars.read_sums(jar_set.sums)
     assert all(re.fullmatch("[0-9a-f]{64}", sum_) for sum_ in listed.values())

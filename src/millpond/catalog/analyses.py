@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from millpond.catalog import interactions
 from millpond.catalog.datasets import DATASETS
 from millpond.catalog.tables import Column, Expectation, Table
 from millpond.errors import BadInputError
@@ -267,4 +268,5 @@ def analysis(name: str) -> Analysis:
 def all_tables() -> tuple[Table, ...]:
     """Every table of the platform, inputs before results."""
     inputs = [table for d in DATASETS for table in (d.clean, d.quarantine)]
-    return (*inputs, *(table for a in ANALYSES for table in (*a.companions, a.mart)))
+    marts = (table for a in ANALYSES for table in (*a.companions, a.mart))
+    return (*inputs, *marts, *interactions.TABLES)

@@ -1,4 +1,4 @@
-"""Why a line of a source file went into quarantine: the one list of codes."""
+"""Why a line of a source file, or a message, went into quarantine: the one list of codes."""
 
 from dataclasses import dataclass
 
@@ -50,6 +50,19 @@ REASONS = (
         about_column=False,
         meaning="an earlier line of the file has the same key; the first one stays",
     ),
+    Reason("no_value", about_column=False, meaning="the message has no value at all"),
+    Reason("too_large", about_column=False, meaning="the message has more than 1 MiB"),
+    Reason(
+        "not_json",
+        about_column=False,
+        meaning="the message is not one JSON object, or names a key twice",
+    ),
+    Reason(
+        "bad_id",
+        about_column=False,
+        meaning="the id is neither a whole number of 64 bits nor a string of 1 to 128 characters",
+    ),
+    Reason("not_a_string", about_column=True, meaning="the value is JSON, and not a string"),
 )
 
 

@@ -4,10 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
+from millpond.catalog.partitions import Hour
 from millpond.errors import MillpondError
 
 PROJECT_DIR = Path(__file__).resolve().parents[3]
+
+DEFAULT_KEYS = "idClient,nom,prénom,date de naissance,lieu de naissance"
 
 # Offset of each listener from MILLPOND_PORT_BASE; the last two digits are those of its usual port
 # where no other listener has them.
@@ -29,6 +33,8 @@ PORT_OFFSETS = {
     "spark-history": 81,
     "yarn-http": 88,
     "yarn-history-http": 89,
+    "kafka": 92,
+    "kafka-controller": 93,
 }
 
 
@@ -60,6 +66,24 @@ SETTINGS = (
         "<home>/airflow/passwords.json",
         "JSON file (mode 0600) of user names and passwords",
     ),
+    Setting("MILLPOND_KAFKA_SERVERS", "127.0.0.1:<base+92>", "Kafka's brokers, by commas"),
+    Setting(
+        "MILLPOND_LEDGER_URL",
+        "postgresql+psycopg2://ledger@/ledger?host=<home>/postgres-socket",
+        "the ledger's database, without a password: libpq reads that from ~/.pgpass (mode 0600)",
+    ),
+    Setting("MILLPOND_INTERACTIONS_TOPIC", "interact", "the topic of interactions"),
+    Setting(
+        "MILLPOND_INTERACTIONS_KEYS",
+        DEFAULT_KEYS,
+        "JSON keys of a message: the customer's id, last name, first name, birth date, birth place",
+    ),
+    Setting(
+        "MILLPOND_INTERACTIONS_START",
+        "",
+        "the first hour to count, as YYYY-MM-DDTHH; without it the hour of the earliest message. "
+        "The local platform takes the full hour before its first `up`",
+    ),
 )
 
 
@@ -79,6 +103,11 @@ class Settings:
     airflow_url: str
     airflow_user: str
     airflow_passwords: Path
+    kafka_servers: str
+    ledger_url: str
+    interactions_topic: str
+    interactions_keys: str
+    interactions_start: Hour | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -110,6 +139,18 @@ class Settings:
             airflow_passwords=Path(
                 environ.get("MILLPOND_AIRFLOW_PASSWORDS", home / "airflow" / "passwords.json")
             ),
+            kafka_servers=environ.get(
+                "MILLPOND_KAFKA_SERVERS", f"127.0.0.1:{base + PORT_OFFSETS['kafka']}"
+            ),
+            ledger_url=_ledger_url(
+                environ.get(
+                    "MILLPOND_LEDGER_URL",
+                    f"postgresql+psycopg2://ledger@/ledger?host={quote(str(home))}/postgres-socket",
+                )
+            ),
+            interactions_topic=_topic(environ.get("MILLPOND_INTERACTIONS_TOPIC", "interact")),
+            interactions_keys=_keys(environ.get("MILLPOND_INTERACTIONS_KEYS", DEFAULT_KEYS)),
+            interactions_start=_hour(environ.get("MILLPOND_INTERACTIONS_START", "")),
         )
 
     def port(self, listener: str) -> int:
@@ -146,3 +187,42 @@ def _deployment(text: str) -> str:
             f"MILLPOND_DEPLOYMENT is {text!r}; give 1 to 20 lower-case letters and digits"
         )
     return text
+
+
+def _ledger_url(text: str) -> str:
+    # It is handed on in environments, which others of the same user can read.
+    if urlsplit(text).password is not None:
+        raise MillpondError(
+            "MILLPOND_LEDGER_URL has a password in it; leave it out, and put it in ~/.pgpass "
+            "(mode 0600)"
+        )
+    return text
+
+
+def _topic(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text):
+        raise MillpondError(
+            f"MILLPOND_INTERACTIONS_TOPIC is {text!r}; give 1 to 249 letters, digits, dots, "
+            "underscores, hyphens"
+        )
+    return text
+
+
+def _keys(text: str) -> str:
+    # A quote or a backslash would end a path into the JSON.
+    names = re.findall(r"(?:^|(?<=,))[^,'\"\\\x00-\x1f]+(?=,|$)", text)
+    if ",".join(names) != text or len(set(names)) != 5:
+        raise MillpondError(
+            f"MILLPOND_INTERACTIONS_KEYS is {text!r}; give five different keys by commas, without "
+            f"quotes, such as {DEFAULT_KEYS}"
+        )
+    return text
+
+
+def _hour(text: str) -> Hour | None:
+    try:
+        return Hour.parse(text) if text else None
+    except ValueError:
+        raise MillpondError(
+            f"MILLPOND_INTERACTIONS_START is {text!r}; give an hour as YYYY-MM-DDTHH"
+        ) from None

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from millpond.catalog.partitions import Partition, folder
+from millpond.catalog.partitions import Hour, Partition, folder
 
 ZONES = ("raw", "clean", "quarantine", "marts", "models", "exports", "receipts", "interactions")
 
@@ -35,3 +35,13 @@ def export_number(root: str, table: str, partition: Partition) -> str:
 def model(root: str, analysis: str, ds: date, application_id: str) -> str:
     """The folder of the model that an application learnt; the receipt names the current one."""
     return f"{root}/models/{analysis}/ds={ds}/{application_id}"
+
+
+def offsets(root: str, hour: Hour) -> str:
+    """The file that says which offsets an hour is."""
+    return f"{root}/interactions/offsets/{folder(hour)}.json"
+
+
+def personal(root: str) -> str:
+    """The folder of what says who somebody is; its owner alone may enter."""
+    return f"{root}/interactions/_personal"

@@ -370,7 +370,8 @@ def passwords_file(settings: Settings) -> Path:
 
 def settings_environment(settings: Settings) -> dict[str, str]:
     """The MILLPOND_* variables that give these settings back."""
-    return {f"MILLPOND_{f.name.upper()}": str(getattr(settings, f.name)) for f in fields(settings)}
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {f"MILLPOND_{k.upper()}": str(v) for k, v in values.items() if v is not None}
 
 
 def hadoop_environment(settings: Settings) -> dict[str, str]:
@@ -433,14 +434,64 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def kafka_conf_dir(settings: Settings) -> Path:
+    """Where the broker's files are."""
+    return settings.home / "conf" / "kafka"
+
+
+def kafka_data_dir(settings: Settings) -> Path:
+    """Where the broker keeps its topics."""
+    return settings.home / "kafka"
+
+
+def kafka_server_properties(settings: Settings) -> str:
+    """Kafka's server.properties: one process that is broker and controller."""
+    broker, controller = at(settings, "kafka"), at(settings, "kafka-controller")
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.bootstrap.servers": controller,
+        "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(kafka_data_dir(settings)),
+        # There is one broker.
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        # The default of 50 each is for many brokers; each partition is a folder of open files.
+        "offsets.topic.num.partitions": "1",
+        "transaction.state.log.num.partitions": "1",
+        # A misspelt topic is an error, not a new topic with other settings.
+        "auto.create.topics.enable": "false",
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def kafka_log4j() -> str:
+    """Kafka's log4j2.properties: everything to standard output, which is the part's log file."""
+    return """\
+rootLogger.level=INFO
+rootLogger.appenderRef.stdout.ref=stdout
+appender.stdout.type=Console
+appender.stdout.name=stdout
+appender.stdout.layout.type=PatternLayout
+appender.stdout.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+"""
+
+
 def write_all(settings: Settings) -> None:
     """Write every file, with the secrets it had before if there are any."""
-    hadoop, spark, airflow = (
+    hadoop, spark, airflow, kafka = (
         hadoop_conf_dir(settings),
         spark_conf_dir(settings),
         airflow_home(settings),
+        kafka_conf_dir(settings),
     )
-    for folder in (hadoop, spark, airflow, temporary_dir(settings)):
+    for folder in (hadoop, spark, airflow, kafka, temporary_dir(settings)):
         folder.mkdir(parents=True, exist_ok=True)
     write_private(hadoop / "core-site.xml", core_site(settings))
     write_private(hadoop / "hdfs-site.xml", hdfs_site(settings))
@@ -448,6 +499,8 @@ def write_all(settings: Settings) -> None:
     write_private(hadoop / "capacity-scheduler.xml", capacity_scheduler())
     write_private(hadoop / "log4j.properties", hadoop_log4j())
     write_private(spark / "spark-defaults.conf", spark_defaults(settings))
+    write_private(kafka / "server.properties", kafka_server_properties(settings))
+    write_private(kafka / "log4j2.properties", kafka_log4j())
     write_private(airflow / "airflow.cfg", airflow_cfg(settings, _kept_secrets(settings)))
     _keep_password(settings)
 

@@ -1,4 +1,4 @@
-"""What a fresh platform needs beside its daemons: folders on HDFS, and Airflow's pool."""
+"""What a fresh platform needs beside its daemons: folders, a topic, and Airflow's pool."""
 
 import json
 
@@ -6,7 +6,7 @@ import requests
 from hdfs_native import Client
 
 from millpond.catalog.settings import Settings
-from millpond.catalog.zones import ZONES
+from millpond.catalog.zones import ZONES, personal
 from millpond.cluster.config import (
     CONCURRENT_APPLICATIONS,
     at,
@@ -15,6 +15,7 @@ from millpond.cluster.config import (
     passwords_file,
 )
 from millpond.errors import MillpondError
+from millpond.interactions import topic
 
 REQUEST_SECONDS = 30
 POOL = {
@@ -35,6 +36,13 @@ def create_folders(settings: Settings) -> None:
         client.mkdirs(folder, create_parent=True)
     for folder in SHARED:
         client.set_permission(folder, 0o1777)
+    client.mkdirs(personal(settings.root), create_parent=True)
+    client.set_permission(personal(settings.root), 0o700)
+
+
+def create_topic(settings: Settings) -> None:
+    """Create the topic of interactions on the platform's own broker; one that exists stays."""
+    topic.create(at(settings, "kafka"), settings.interactions_topic)
 
 
 def create_pool(settings: Settings) -> None:

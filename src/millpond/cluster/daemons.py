@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from millpond.catalog.settings import Settings
-from millpond.cluster import health, jars, postgres
+from millpond.cluster import health, jars, kafka, postgres
 from millpond.cluster.config import (
     SHORT_JVM,
     airflow_environment,
@@ -54,6 +54,7 @@ def parts(settings: Settings) -> tuple[Part, ...]:
         _resourcemanager(settings),
         _nodemanager(settings),
         _yarn_history(settings),
+        _kafka(settings),
         _spark_history(settings),
         *_airflow_parts(settings),
     )
@@ -167,6 +168,19 @@ def _hadoop_daemon(settings: Settings, name: str, heap: str) -> tuple[str, ...]:
     return hadoop_class(settings, name, heap, *SHORT_JVM.split())
 
 
+def _kafka(settings: Settings) -> Part:
+    return Part(
+        name="kafka",
+        command=kafka.server_command(settings),
+        environment=hadoop_environment(settings),
+        address=at(settings, "kafka"),
+        probe=kafka.probe(settings),
+        log=_log(settings, "kafka"),
+        listeners=("kafka", "kafka-controller"),
+        after=("kafka-data",),
+    )
+
+
 def _spark_history(settings: Settings) -> Part:
     class_path = f"{spark_conf_dir(settings)}:{spark_home()}/jars/*:{hadoop_conf_dir(settings)}"
     main = "org.apache.spark.deploy.history.HistoryServer"
@@ -201,7 +215,7 @@ def _airflow_parts(settings: Settings) -> tuple[Part, ...]:
             "scheduler",
             "--skip-serve-logs",
             component="scheduler",
-            uses=("postgres", "airflow-api-server", "nodemanager"),
+            uses=("postgres", "airflow-api-server", "nodemanager", "kafka"),
         ),
         _airflow_part(settings, "dag-processor", component="dag_processor", uses=("postgres",)),
         _airflow_part(

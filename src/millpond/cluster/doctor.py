@@ -101,7 +101,7 @@ def source_data(settings: Settings) -> Check:
 
 
 def _jars() -> Check:
-    for each in (jars.HADOOP, jars.SPARK_EXTRAS):
+    for each in jars.ALL:
         if not each.folder.is_dir():
             return Check("jars", ok=False, found="not downloaded", remedy="`millpond up` does it")
         try:

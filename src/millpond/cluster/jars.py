@@ -39,11 +39,17 @@ HADOOP = JarSet(
     Path(__file__).with_name("hadoop.pom.xml"),
     Path(__file__).with_name("hadoop.sha256"),
 )
+KAFKA = JarSet(
+    JARS_DIR / "kafka",
+    Path(__file__).with_name("kafka.pom.xml"),
+    Path(__file__).with_name("kafka.sha256"),
+)
 SPARK_EXTRAS = JarSet(
     JARS_DIR / "spark",
     Path(__file__).with_name("spark-extras.pom.xml"),
     Path(__file__).with_name("spark-extras.sha256"),
 )
+ALL = (HADOOP, KAFKA, SPARK_EXTRAS)
 
 
 def ensure(report: Callable[[str], None]) -> None:
@@ -52,7 +58,7 @@ def ensure(report: Callable[[str], None]) -> None:
     Raises:
         MillpondError: Maven is missing or fails, or a jar is not what the sums say.
     """
-    for jars in (HADOOP, SPARK_EXTRAS):
+    for jars in ALL:
         if not jars.folder.is_dir():
             report(f"downloading the jars of {jars.pom.name} with Maven")
             with _alone():
@@ -156,7 +162,7 @@ def _unpack_webapps() -> None:
 
 def refresh_sums() -> None:
     """Bring all jars anew and take their sums as the right ones."""
-    for jars in (HADOOP, SPARK_EXTRAS):
+    for jars in ALL:
         with _alone():
             new = _new_folder()
             _copy_dependencies(jars.pom, new)

@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.cluster import config, contents, jars, ports, postgres, processes
+from millpond.cluster import config, contents, jars, kafka, ports, postgres, processes
 from millpond.cluster.config import hadoop_environment
 from millpond.cluster.daemons import Part, format_command, parts
 from millpond.cluster.health import why_unhealthy
@@ -61,9 +63,23 @@ def up(settings: Settings, report: Report) -> None:
         processes.end_preparations(settings.home)
         ports.require_free(settings)
         config.write_all(settings)
+        settings = _with_first_hour(settings)
         _end_bereft_parts(settings)
         given_up = threading.Event()
         take(_start_steps(settings, report, given_up), given_up)
+
+
+def _with_first_hour(settings: Settings) -> Settings:
+    """Without a setting, interactions are counted from the full hour before the first `up`.
+
+    It is kept: the DAG's start, and with it what Airflow catches up on, must stay what it was.
+    """
+    if settings.interactions_start:
+        return settings
+    file = settings.home / "interactions-start"
+    if not file.exists():
+        config.write_private(file, str(Hour.of(datetime.now(UTC) - timedelta(hours=1))))
+    return replace(settings, interactions_start=Hour.parse(file.read_text()))
 
 
 def down(settings: Settings, report: Report) -> None:
@@ -142,6 +158,9 @@ def _start_steps(settings: Settings, report: Report, given_up: threading.Event) 
         step("namenode-data", (), _format_namenode),
         step("folders", ("namenode", "datanode"), contents.create_folders),
         step("tables", ("folders",), create_missing),
+        step("kafka-data", (), kafka.initialise),
+        step("topic", ("kafka",), contents.create_topic),
+        step("ledger", ("postgres",), postgres.create_ledger),
         step("pool", ("airflow-api-server",), contents.create_pool),
         *starts,
     )

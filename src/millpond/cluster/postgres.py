@@ -1,4 +1,4 @@
-"""PostgreSQL for Airflow's metadata: the binaries of a wheel, one folder, one socket, no TCP."""
+"""PostgreSQL for Airflow's metadata and the ledger: a wheel's binaries, one socket, no TCP."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ from millpond.catalog.settings import Settings
 from millpond.cluster import processes
 from millpond.cluster.config import airflow_environment, postgres_socket_dir, venv_bin
 from millpond.errors import MillpondError
+from millpond.interactions.ledger import Ledger
 
 # The kernel's limit for the path of a socket, without its final zero byte.
 LONGEST_SOCKET_PATH = 107
@@ -147,3 +148,12 @@ def migrate(settings: Settings) -> None:
     log = settings.home / "logs" / "airflow-migrate.log"
     processes.run("airflow", settings.home, command, airflow_environment(settings), log)
     query(settings, f"COMMENT ON DATABASE airflow IS '{current}'")
+
+
+def create_ledger(settings: Settings) -> None:
+    """Create the ledger's role, database and schema, as far as they do not exist."""
+    if not query(settings, "SELECT 1 FROM pg_roles WHERE rolname = 'ledger'"):
+        query(settings, "CREATE ROLE ledger LOGIN")
+    if not query(settings, "SELECT 1 FROM pg_database WHERE datname = 'ledger'"):
+        query(settings, "CREATE DATABASE ledger OWNER ledger")
+    Ledger(settings.ledger_url).create()

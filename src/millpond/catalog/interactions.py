@@ -1,0 +1,90 @@
+"""Interactions: what a message has, and the tables that an hour of them becomes."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from millpond.catalog.tables import HOUR, Column, Expectation, Table
+
+# More than this is no interaction: the five strings of a message have a few hundred bytes.
+LARGEST_MESSAGE = 2**20
+LONGEST_ID = 128
+
+INTERACTIONS = Column("interactions", "bigint", "number of interactions")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The JSON keys of a message."""
+
+    id: str
+    last_name: str
+    first_name: str
+    birth_date: str
+    birth_place: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Keys":
+        """The keys in the order above, by commas."""
+        return cls(*text.split(","))
+
+    def __str__(self) -> str:
+        return ",".join(vars(self).values())
+
+    def argument(self) -> str:
+        """The keys for a command line in any locale: percent-encoded."""
+        return quote(str(self), safe=",")
+
+    @classmethod
+    def from_argument(cls, text: str) -> "Keys":
+        """The keys that such an argument has."""
+        return cls.parse(unquote(text))
+
+
+COUNTS = Table(
+    name="interactions_counts",
+    path="interactions/counts",
+    meaning="interactions of each customer in an hour, by arrival; those with an id",
+    columns=(
+        Column("customer_id", "string", 'the id as JSON: `12` and `"12"` are two customers'),
+        INTERACTIONS,
+    ),
+    order=("-interactions", "customer_id"),
+    partition=HOUR,
+    allow_empty=True,
+    expectations=(
+        Expectation("smallest_count", "min(interactions)", minimum=1),
+        Expectation("repeated_ids", "count(*) - count(DISTINCT customer_id)", maximum=0),
+    ),
+)
+
+ANONYMOUS = Table(
+    name="interactions_anonymous",
+    path="interactions/_personal/anonymous",
+    meaning="interactions without an id in an hour, by the strings as they were sent",
+    columns=(
+        Column("last_name", "string", "never empty"),
+        Column("first_name", "string", "never empty"),
+        Column("birth_date", "string", "null if none was sent"),
+        Column("birth_place", "string", "null if none was sent"),
+        INTERACTIONS,
+    ),
+    order=("last_name", "first_name", "birth_date", "birth_place"),
+    partition=HOUR,
+    allow_empty=True,
+)
+
+QUARANTINE = Table(
+    name="interactions_quarantine",
+    path="interactions/_personal/quarantine",
+    meaning="messages of an hour that are no interaction, with the reason",
+    columns=(
+        Column("partition", "int", "of the topic"),
+        Column("offset", "bigint", "in the partition"),
+        Column("reason", "string", "a reason code; the first that applies"),
+    ),
+    order=("partition", "offset"),
+    partition=HOUR,
+    allow_empty=True,
+)
+
+TABLES = (QUARANTINE, ANONYMOUS, COUNTS)

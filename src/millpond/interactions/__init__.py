@@ -1,0 +1,1 @@
+"""Interactions counted hour by hour: what Kafka has, which offsets an hour is, what it comes to."""
