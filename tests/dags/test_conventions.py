@@ -1,7 +1,7 @@
 """What every DAG keeps to, and how the daily one is wired."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,11 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from jinja2 import StrictUndefined
 
 from millpond.airflow.defaults import YARN_POOL
+from millpond.airflow.interactions import beginning
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.catalog.analyses import ANALYSES
 from millpond.catalog.datasets import DATASETS
+from millpond.catalog.settings import Settings
 from tests.dags.conftest import DAG_FILES, all_dags, dags_of
 
 MOST_LINES = 80
@@ -44,7 +46,22 @@ def test_a_dag_says_what_it_is_and_who_owns_it(dag: DAG) -> None:
 def test_a_dag_has_intervals_and_does_not_catch_up_by_itself(dag: DAG) -> None:
     # A bare cron string would make runs whose interval is empty.
     assert isinstance(dag.timetable, CronDataIntervalTimetable)
+    # The hourly one does, once it is told from when on.
     assert dag.catchup is False
+
+
+def test_interactions_are_counted_from_the_hour_of_the_setting_on() -> None:
+    told = Settings.from_env({"MILLPOND_INTERACTIONS_START": "2026-11-22T07"})
+    assert beginning(told) == {"start_date": datetime(2026, 11, 22, 7, tzinfo=UTC), "catchup": True}
+    assert beginning(Settings.from_env({}))["catchup"] is False
+
+
+def test_the_hourly_dag_seals_before_it_counts_and_runs_one_hour_at_a_time() -> None:
+    [hourly] = [dag for dag in all_dags() if dag.dag_id == "hourly_interactions"]
+    assert hourly.max_active_runs == 1
+    assert hourly.get_task("count").upstream_task_ids == {"seal"}
+    assert hourly.get_task("complete").upstream_task_ids == {"count"}
+    assert [asset.name for asset in hourly.get_task("count").outlets] == ["interactions_counts"]
 
 
 def test_an_unknown_name_in_a_template_is_an_error(dag: DAG) -> None:

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import requests
 
+from millpond.catalog.partitions import Hour, Partition
 from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
 
-DAG_ID = "daily_analytics"
+DAILY, HOURLY = "daily_analytics", "hourly_interactions"
 TIMEOUT_SECONDS = (5, 60)
 
 
@@ -25,9 +26,10 @@ class Task:
 
 
 class AirflowApi:
-    """A session with Airflow, logged in."""
+    """A session with Airflow about one DAG, logged in."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, dag_id: str = DAILY) -> None:
+        self._dag_id = dag_id
         self._url = settings.airflow_url
         self._session = requests.Session()
         self._session.trust_env = False
@@ -40,26 +42,29 @@ class AirflowApi:
 
     def page(self, run_id: str) -> str:
         """A run's page."""
-        return f"{self._url}/dags/{DAG_ID}/runs/{run_id}"
+        return f"{self._url}/dags/{self._dag_id}/runs/{run_id}"
 
-    def find_run(self, ds: date) -> dict[str, Any] | None:
-        """The run that owns the interval of a day; None if there is none."""
-        at = _midnight(ds)
+    def find_run(self, partition: Partition) -> dict[str, Any] | None:
+        """The run that owns the interval of a day or an hour; None if there is none."""
+        at, _ = _interval(partition)
         query = {"logical_date_gte": at, "logical_date_lte": at}
         runs: list[dict[str, Any]] = self._dag("GET", "dagRuns", params=query)["dag_runs"]
         return runs[0] if runs else None
 
-    def create_run(self, ds: date) -> str:
-        """A new run that owns the interval of a day.
+    def create_run(self, partition: Partition) -> str:
+        """A new run that owns the interval of a day or an hour.
 
         Raises:
             MillpondError: The DAG begins later; Airflow would give the run no task, and call that
             a success.
         """
-        first = datetime.fromisoformat(self._dag("GET", "details")["start_date"]).date()
-        if ds < first:
-            raise MillpondError(f"{ds} is before the first day of {DAG_ID}, which is {first}")
-        begin, end = _midnight(ds), _midnight(ds + timedelta(days=1))
+        begin, end = _interval(partition)
+        first = datetime.fromisoformat(self._dag("GET", "details")["start_date"])
+        if datetime.fromisoformat(begin) < first:
+            what = f"hour of {self._dag_id}, which is {Hour.of(first)}"
+            if not isinstance(partition, Hour):
+                what = f"day of {self._dag_id}, which is {first.date()}"
+            raise MillpondError(f"{partition} is before the first {what}")
         body = {"logical_date": begin, "data_interval_start": begin, "data_interval_end": end}
         return str(self._dag("POST", "dagRuns", json=body)["dag_run_id"])
 
@@ -74,7 +79,7 @@ class AirflowApi:
 
     def unpause(self) -> None:
         """Let the scheduler run the DAG."""
-        self._ask("PATCH", f"{self._url}/api/v2/dags/{DAG_ID}", json={"is_paused": False})
+        self._ask("PATCH", f"{self._url}/api/v2/dags/{self._dag_id}", json={"is_paused": False})
 
     def state(self, run_id: str) -> str:
         """A run's state."""
@@ -93,7 +98,7 @@ class AirflowApi:
         return [_line(entry) for entry in _outside_groups(entries)]
 
     def _dag(self, method: str, path: str, **content: Any) -> Any:
-        return self._ask(method, f"{self._url}/api/v2/dags/{DAG_ID}/{path}", **content)
+        return self._ask(method, f"{self._url}/api/v2/dags/{self._dag_id}/{path}", **content)
 
     def _ask(self, method: str, url: str, **content: Any) -> Any:
         try:
@@ -110,8 +115,11 @@ class AirflowApi:
         return answer.json()
 
 
-def _midnight(ds: date) -> str:
-    return datetime.combine(ds, time(), UTC).isoformat()
+def _interval(partition: Partition) -> tuple[str, str]:
+    if isinstance(partition, Hour):
+        return partition.start.isoformat(), partition.end.isoformat()
+    midnight = datetime.combine(partition, time(), UTC)
+    return midnight.isoformat(), (midnight + timedelta(days=1)).isoformat()
 
 
 def _outside_groups(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from millpond.cli import platform, runs, tables
+from millpond.cli import interactions, platform, runs, tables
 from millpond.cli.console import messages
 from millpond.errors import MillpondError
 
@@ -22,6 +22,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(interactions.app, name="interactions")
 
 
 def run() -> None:

@@ -1,0 +1,121 @@
+"""`millpond interactions`: made-up messages for the topic, and how far its hours are counted."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from millpond.catalog.interactions import COUNTS, Keys
+from millpond.catalog.partitions import Hour
+from millpond.catalog.settings import Settings
+from millpond.cli.console import Format, messages, partition_of, settings
+from millpond.cli.tables import ListFormat, find_receipt, print_rows
+from millpond.cluster.config import write_private
+from millpond.errors import MillpondError
+from millpond.interactions.broker import Broker
+from millpond.interactions.ledger import Ledger
+from millpond.interactions.produce import Workload
+from millpond.interactions.produce import produce as send
+from millpond.interactions.topic import findings
+from millpond.lake.offsets import HourOffsets
+from millpond.lake.tables import StoredTable
+
+HOURS_SHOWN = 24
+
+app = typer.Typer(no_args_is_help=True, help="Interactions: made-up ones, and how far they count.")
+
+Share = Annotated[float, typer.Option(help="a share, 0 to 1")]
+
+
+@app.command()
+def produce(
+    hours: Annotated[int, typer.Option(min=1, help="how many hours to fill")] = 1,
+    rate: Annotated[int, typer.Option(min=1, help="messages an hour")] = 1000,
+    anonymous: Share = 0.1,
+    bad: Share = 0.01,
+    seed: Annotated[int, typer.Option(help="another seed makes other messages")] = 1,
+    until: Annotated[
+        str | None, typer.Option(help="YYYY-MM-DDTHH, not filled itself; this hour by default")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="file of what was sent; by default in MILLPOND_HOME")
+    ] = None,
+) -> None:
+    """Send made-up interactions of past hours to Kafka, and write down what a count must say."""
+    here = settings()
+    end = partition_of(COUNTS, until) if until else Hour.of(datetime.now(UTC))
+    assert isinstance(end, Hour)
+    chosen = tuple(Hour.of(end.start - timedelta(hours=n)) for n in range(hours, 0, -1))
+    _refuse_sealed(here, chosen[0])
+    keys = Keys.parse(here.interactions_keys)
+    workload = Workload(chosen, rate, anonymous, bad, seed)
+    sent = send(here.kafka_servers, here.interactions_topic, keys, workload)
+    told = {
+        "topic": here.interactions_topic,
+        "hours": {str(h): t.as_json() for h, t in sent.items()},
+    }
+    file = truth or here.home / "interactions-truth.json"
+    write_private(file, json.dumps(told, indent=1, ensure_ascii=False))
+    messages.print(
+        f"sent {hours * rate} messages of {chosen[0]} to {chosen[-1]} to topic "
+        f"{here.interactions_topic}; what a count must say is in {file}"
+    )
+
+
+@app.command()
+def status(format_: ListFormat = Format.TABLE) -> None:
+    """List the sealed hours, the newest first, and what each was counted as."""
+    here = settings()
+    topic = Broker(here.kafka_servers, here.interactions_topic).topic()
+    for finding in findings(topic):
+        messages.print(f"topic {topic.name}: {finding}")
+    sealed = Ledger(here.ledger_url).hours(topic.name, HOURS_SHOWN)
+    rows = [_row(here, offsets) for offsets in sealed]
+    print_rows(pa.Table.from_pylist(rows, schema=STATUS), format_)
+    messages.print(
+        f"topic {topic.name} has {len(topic.partitions)} partitions, and {_unsealed(here, sealed)} "
+        "offsets after the last sealed hour"
+    )
+
+
+STATUS = pa.schema(
+    [
+        ("hour", pa.string()),
+        *((name, pa.int64()) for name in ("offsets", "lost")),
+        *((name, pa.int64()) for name in ("counted", "anonymous", "quarantined", "unreadable")),
+        ("receipt", pa.int64()),
+    ]
+)
+
+
+def _row(here: Settings, offsets: HourOffsets) -> dict[str, Any]:
+    stored = StoredTable(COUNTS, here.hdfs_url, here.root)
+    receipt = find_receipt(here, COUNTS, offsets.hour, stored.number(offsets.hour))
+    return {
+        "hour": str(offsets.hour),
+        "offsets": sum(each.end - each.start for each in offsets.ranges),
+        "lost": sum(each.lost for each in offsets.ranges),
+        **(receipt.rows if receipt else {}),
+        "receipt": receipt.number if receipt else None,
+    }
+
+
+def _unsealed(here: Settings, sealed: list[HourOffsets]) -> int:
+    broker = Broker(here.kafka_servers, here.interactions_topic)
+    partitions = broker.topic().partitions
+    ends = {each.partition: each.end for each in sealed[0].ranges} if sealed else {}
+    begin = broker.earliest(partitions)
+    stable = broker.last_stable(partitions)
+    return sum(stable[p] - ends.get(p, begin[p]) for p in partitions)
+
+
+def _refuse_sealed(here: Settings, first: Hour) -> None:
+    sealed = Ledger(here.ledger_url).sealed(here.interactions_topic)
+    if sealed and sealed.hour and first <= sealed.hour:
+        raise MillpondError(
+            f"{first} is sealed already (as all hours up to {sealed.hour}): messages of it would "
+            "count in a later hour; choose fewer --hours or a later --until"
+        )
