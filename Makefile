@@ -9,7 +9,7 @@ CODE := src dags spark_apps plugins tests benchmarks
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help setup demo up down status check fix test test-unit test-spark test-dags \
-        test-integration golden docs requirements clean
+        test-integration test-faults golden docs requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -51,7 +51,7 @@ fix: setup ## let formatter and linter mend what they can
 
 test: setup ## all tests, and how much of the library they reach
 	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory test-unit test-spark test-dags test-integration \
+	$(MAKE) --no-print-directory test-unit test-spark test-dags test-integration test-faults QUICK=1 \
 	  PYTEST_FLAGS="--cov=millpond --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
@@ -66,6 +66,10 @@ test-dags: setup ## DAGs parse, keep the conventions, submit the golden commands
 
 test-integration: setup ## the real platform, beside any other that runs
 	$(BIN)/pytest $(PYTEST_FLAGS) tests/integration
+
+test-faults: setup ## faults injected into the real platform; CASE=n one of them, REPEAT=k each k times
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/faults $(if $(QUICK),--quick) $(if $(CASE),--case=$(CASE)) \
+	  $(if $(REPEAT),--repeat=$(REPEAT))
 
 golden: setup ## rewrite the golden spark-submit commands
 	$(BIN)/pytest tests/dags --golden-refresh

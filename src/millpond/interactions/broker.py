@@ -67,7 +67,8 @@ class Broker:
         settings = self._result(configs[resource])
         return Topic(
             name=self._topic,
-            id=str(found.topic_id),
+            # As Kafka itself writes it, and its Java clients.
+            id=str(found.topic_id).replace("+", "-").replace("/", "_"),
             partitions=tuple(sorted(partition.id for partition in found.partitions)),
             settings={name: str(entry.value) for name, entry in settings.items()},
         )

@@ -5,18 +5,20 @@ nothing more installed.
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from millpond.errors import BadInputError
+from millpond.errors import BadInputError, MillpondError
 from millpond.lake.offsets import HourOffsets, OffsetRange
 
 SCHEMA = "partition int, offset bigint, value binary"
 COMMITTED = "read_committed"
 ANSWER_MS = 30_000
+POLL_MS = 200
 
 
 def require_readable(spark: SparkSession, servers: str, offsets: HourOffsets) -> None:
@@ -72,12 +74,18 @@ def count_committed(spark: SparkSession, servers: str, topic: str, within: Offse
     try:
         consumer.assign([of_the_range])
         consumer.seek(of_the_range, within.readable_from)
-        count = 0
-        while consumer.position(of_the_range) < within.end:
-            batch = consumer.poll(jvm.java.time.Duration.ofMillis(ANSWER_MS))
-            count += batch.count()
-            if consumer.position(of_the_range) > within.end:  # it read on into the next hour
-                count -= sum(m.offset() >= within.end for m in batch.records(of_the_range))
+        count, heard = 0, time.monotonic()
+        while (position := consumer.position(of_the_range)) < within.end:
+            batch = consumer.poll(jvm.java.time.Duration.ofMillis(POLL_MS))
+            count += sum(m.offset() < within.end for m in batch.records(of_the_range))
+            # A poll that brings no message may still have passed over what is not readable.
+            if consumer.position(of_the_range) > position:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > ANSWER_MS / 1000:
+                raise MillpondError(
+                    f"Kafka at {servers} gave nothing of partition {within.partition} of {topic} "
+                    f"after offset {position} for {ANSWER_MS // 1000} s; see the broker's log"
+                )
         return count
     finally:
         consumer.close()

@@ -1,0 +1,38 @@
+"""Faults on the real platform: `make test-faults CASE=16 REPEAT=3`."""
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.faults.world import World
+from tests.integration.conftest import platform, spark
+from tests.integration.local_platform import Platform
+
+__all__ = ["platform", "spark"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--case", help="number of one fault; all by default")
+    parser.addoption("--repeat", type=int, default=1, help="how often each is tried")
+    parser.addoption("--quick", action="store_true", help="leave out those that need minutes")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if (repeat := metafunc.config.getoption("--repeat", 1)) > 1:
+        metafunc.fixturenames.append("attempt")
+        metafunc.parametrize("attempt", range(1, repeat + 1))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    case = config.getoption("--case", None)
+    for item in list(items):
+        mark = item.get_closest_marker("case")
+        if mark is None:
+            continue
+        is_other = case is not None and str(mark.args[0]) != case
+        if is_other or (config.getoption("--quick", default=False) and mark.kwargs.get("slow")):
+            items.remove(item)
+
+
+@pytest.fixture
+def world(platform: Platform, spark: SparkSession) -> World:
+    return World(platform, spark)

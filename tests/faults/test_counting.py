@@ -1,0 +1,145 @@
+"""Faults while an hour is read and published: each readable offset counts once, or says why not."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from millpond.catalog import zones
+from millpond.catalog.interactions import QUARANTINE
+from millpond.catalog.partitions import Hour
+from millpond.interactions import seal as sealing
+from tests.faults.test_sealing import wait_until
+from tests.faults.world import HOURS, World
+
+
+@retry(
+    retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.05), stop=stop_after_delay(90)
+)
+def process_of(application_id: str, main: str) -> psutil.Process | None:
+    """The JVM of an application that runs a class."""
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        is_ours = command and command[0].endswith("java") and application_id in str(command)
+        if is_ours and any(part.endswith(main) for part in command):
+            return process
+    return None
+
+
+def kill(process: psutil.Process | None) -> None:
+    assert process is not None
+    process.send_signal(signal.SIGKILL)
+
+
+def is_being_written(world: World, hour: Hour) -> bool:
+    folder = zones.receipts(world.settings.root, QUARANTINE.name, hour)
+    return "1.json" in world.platform.hdfs.names(folder)
+
+
+@pytest.mark.case(2, slow=True)
+def test_a_driver_killed_while_it_writes_fails_once(world: World) -> None:
+    world.send(HOURS[0], 5000)
+    world.seal(HOURS[0])
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(world.count_on_yarn, HOURS[0], 1)
+        wait_until(lambda: world.application_id != "")
+        driver = process_of(world.application_id, "ApplicationMaster")
+        wait_until(lambda: is_being_written(world, HOURS[0]))
+        kill(driver)
+        assert first.result() != "SUCCEEDED"
+    assert world.count_on_yarn(HOURS[0], 2) == "SUCCEEDED"
+    world.check(HOURS[:1])
+
+
+@pytest.mark.case(3, slow=True)
+def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
+    world.send(HOURS[0], 50_000)
+    world.seal(HOURS[0])
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(world.count_on_yarn, HOURS[0], 1)
+        wait_until(lambda: world.application_id != "")
+        kill(process_of(world.application_id, "YarnCoarseGrainedExecutorBackend"))
+        assert running.result() == "SUCCEEDED"
+    world.check(HOURS[:1])
+
+
+@pytest.mark.case(15, slow=True)
+def test_a_broker_killed_while_it_is_read_gives_the_same_range_later(world: World) -> None:
+    world.send(HOURS[0], 100_000)
+    world.seal(HOURS[0])
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(world.count, HOURS[0])
+        tracker = world.spark.sparkContext.statusTracker()
+        wait_until(lambda: bool(tracker.getActiveStageIds()))
+        kill(world.broker_process())
+        started = world.platform.millpond("up")
+        assert started.returncode == 0, started.stderr
+        code = reading.result()
+    if code != 0:
+        assert world.count(HOURS[0]) == 0
+    world.check(HOURS[:1])
+
+
+@pytest.mark.case(19)
+def test_aborted_transactions_never_count_and_an_open_one_once_after_its_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The mark that ends a transaction carries the broker's clock, so these hours are those of now.
+    this = Hour.of(datetime.now(UTC) + timedelta(minutes=5))
+    world.settings = replace(world.settings, interactions_start=this)
+    monkeypatch.setattr(sealing, "_now", lambda: this.next.end + timedelta(hours=1))
+    producer = world.producer(**{"transactional.id": world.topic})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    world.send(this, 3, minute=0, producer=producer)
+    producer.commit_transaction(30)
+    producer.begin_transaction()
+    world.send(this, 4, minute=0, value=b'{"idClient": 666}', producer=producer)
+    producer.abort_transaction(30)
+    world.send(this, 2, minute=0, partition=1)
+    producer.begin_transaction()
+    world.send(this, 5, minute=0, customer=7, producer=producer)  # open while the hour is sealed
+    sealed = world.seal(this)
+    # Three messages and the commit's mark, four and the abort's.
+    assert [each.end for each in sealed.ranges] == [3 + 1 + 4 + 1, 2, 0]
+    assert world.count(this) == 0
+    assert world.counts(this) == {"1": 5}
+    producer.commit_transaction(30)
+    world.seal(this.next)
+    assert world.count(this.next) == 0
+    assert world.counts(this.next) == {"7": 5}
+    world.check([this, this.next])
+    receipt = world.receipts(this).read(1)
+    assert receipt is not None
+    assert receipt.rows["unreadable"] == 1 + 4 + 1
+
+
+@pytest.mark.case(20)
+def test_what_is_no_interaction_is_quarantined_with_its_offset_and_the_rest_counted(
+    world: World,
+) -> None:
+    bad: list[tuple[bytes | None, str]] = [
+        (None, "no_value"),
+        (b"not json", "not_json"),
+        (b'{"idClient": "\xff"}', "undecodable"),
+        (b'{"idClient": 1, "x": "' + b"x" * (5 * 2**20) + b'"}', "too_large"),
+        (b'{"idClient": [1]}', "bad_id"),
+        (b'{"nom": 1, "pr\xc3\xa9nom": "Zo\xc3\xa9"}', "not_a_string:last_name"),
+        (b'{"customer": 1}', "missing:last_name"),
+    ]
+    producer = world.producer(**{"message.max.bytes": 10 * 2**20})
+    for value, _ in bad:
+        world.send(HOURS[0], value=value, producer=producer)
+        world.send(HOURS[0], producer=producer)
+    world.seal(HOURS[0])
+    assert world.count(HOURS[0]) == 0
+    expected = {(0, 2 * n): reason for n, (_, reason) in enumerate(bad)}
+    assert world.quarantined(HOURS[0]) == expected
+    world.check(HOURS[:1])
