@@ -63,7 +63,7 @@ def _only_object(text: Column) -> Column:
     in_brackets = F.try_parse_json(F.concat(F.lit("["), text, F.lit("]")))
     in_braces = F.try_parse_json(F.concat(F.lit('{"":'), text, F.lit("}")))
     is_alone = ~F.contains(text, F.lit("]")) | in_braces.isNotNull()
-    is_object = F.ltrim(text, F.lit(" \t\r\n")).startswith("{")
+    is_object = text.rlike(r"\A[ \t\r\n]*\{")
     is_single = F.try_variant_get(in_brackets, "$[1]", "variant").isNull()
     return F.when(F.is_valid_utf8(text) & is_object & is_alone & is_single, in_brackets)
 

@@ -95,7 +95,9 @@ def test_aborted_transactions_never_count_and_an_open_one_once_after_its_commit(
     this = Hour.of(datetime.now(UTC) + timedelta(minutes=5))
     world.settings = replace(world.settings, interactions_start=this)
     monkeypatch.setattr(sealing, "_now", lambda: this.next.end + timedelta(hours=1))
-    producer = world.producer(**{"transactional.id": world.topic})
+    # A busy machine may take longer than the default of a minute to seal and count.
+    patient = {"transactional.id": world.topic, "transaction.timeout.ms": 600_000}
+    producer = world.producer(**patient)
     producer.init_transactions(30)
     producer.begin_transaction()
     world.send(this, 3, minute=0, producer=producer)

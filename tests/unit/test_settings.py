@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, SETTINGS, Settings
+from millpond.catalog.settings import DEFAULT_KEYS, PORT_OFFSETS, PROJECT_DIR, SETTINGS, Settings
 from millpond.errors import MillpondError
 
 
@@ -44,6 +44,15 @@ def test_a_cluster_is_named_by_its_own_addresses() -> None:
     assert settings.airflow_passwords == Path("/var/lib/millpond/airflow/passwords.json")
 
 
+def test_a_password_in_the_ledgers_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(MillpondError, match=r"has a password in it; .*\.pgpass") as raised:
+        Settings.from_env({"MILLPOND_LEDGER_URL": "postgresql+psycopg2://ledger:hush@db/ledger"})
+    assert "hush" not in str(raised.value)
+
+
+KEYS_REMEDY = f"give five different keys by commas, without quotes, such as {DEFAULT_KEYS}"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
@@ -55,6 +64,16 @@ def test_a_cluster_is_named_by_its_own_addresses() -> None:
         ("MILLPOND_HDFS_URL", "http://namenode:9870", "give an address such as hdfs://HOST:PORT"),
         ("MILLPOND_HDFS_URL", "hdfs:///millpond", "give an address such as hdfs://HOST:PORT"),
         ("MILLPOND_AIRFLOW_URL", "localhost:8080", "give an address such as http://HOST:PORT"),
+        (
+            "MILLPOND_INTERACTIONS_TOPIC",
+            "an interact",
+            "give 1 to 249 letters, digits, dots, underscores, hyphens",
+        ),
+        ("MILLPOND_INTERACTIONS_START", "2026-11-22", "give an hour as YYYY-MM-DDTHH"),
+        ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d", KEYS_REMEDY),
+        ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d,d", KEYS_REMEDY),
+        ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d,", KEYS_REMEDY),
+        ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d,e'", KEYS_REMEDY),
         ("MILLPOND_DEPLOYMENT", "Prod_1", "give 1 to 20 lower-case letters and digits"),
     ],
 )

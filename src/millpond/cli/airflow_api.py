@@ -59,12 +59,14 @@ class AirflowApi:
             a success.
         """
         begin, end = _interval(partition)
-        first = datetime.fromisoformat(self._dag("GET", "details")["start_date"])
-        if datetime.fromisoformat(begin) < first:
-            what = f"hour of {self._dag_id}, which is {Hour.of(first)}"
-            if not isinstance(partition, Hour):
-                what = f"day of {self._dag_id}, which is {first.date()}"
-            raise MillpondError(f"{partition} is before the first {what}")
+        start = datetime.fromisoformat(self._dag("GET", "details")["start_date"])
+        is_hour = isinstance(partition, Hour)
+        first = Hour.of(start) if is_hour else start.date()
+        if datetime.fromisoformat(begin) < start:
+            raise MillpondError(
+                f"{partition} is before the first {'hour' if is_hour else 'day'} of "
+                f"{self._dag_id}, which is {first}"
+            )
         body = {"logical_date": begin, "data_interval_start": begin, "data_interval_end": end}
         return str(self._dag("POST", "dagRuns", json=body)["dag_run_id"])
 

@@ -12,7 +12,7 @@ from millpond.catalog.interactions import COUNTS, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.cli.console import Format, messages, partition_of, settings
-from millpond.cli.tables import ListFormat, find_receipt, print_rows
+from millpond.cli.tables import ListFormat, print_rows
 from millpond.cluster.config import write_private
 from millpond.errors import MillpondError
 from millpond.interactions.broker import Broker
@@ -20,7 +20,9 @@ from millpond.interactions.ledger import Ledger
 from millpond.interactions.produce import Workload
 from millpond.interactions.produce import produce as send
 from millpond.interactions.topic import findings
+from millpond.lake.hdfs import Hdfs
 from millpond.lake.offsets import HourOffsets
+from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
 
 HOURS_SHOWN = 24
@@ -93,7 +95,8 @@ STATUS = pa.schema(
 
 def _row(here: Settings, offsets: HourOffsets) -> dict[str, Any]:
     stored = StoredTable(COUNTS, here.hdfs_url, here.root)
-    receipt = find_receipt(here, COUNTS, offsets.hour, stored.number(offsets.hour))
+    receipts = Receipts(Hdfs(here.hdfs_url), here.root, COUNTS.name, offsets.hour)
+    receipt = receipts.read(stored.number(offsets.hour))
     return {
         "hour": str(offsets.hour),
         "offsets": sum(each.end - each.start for each in offsets.ranges),

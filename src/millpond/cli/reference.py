@@ -28,7 +28,8 @@ ends with 2 for a command or an option that does not exist, and with 130 when it
 APPLICATION = """\
 An application is called with `--ds D --generation G --attempt A --run-id=R --root /millpond
 [--set key=value ...]`, an hourly one with `--hour YYYY-MM-DDTHH` in the place of `--ds`;
-`conform_dataset` takes `--dataset NAME` before these. When it fails it
+`conform_dataset` takes `--dataset NAME` before these, `count_interactions` takes
+`--kafka SERVERS --keys NAMES`, percent-encoded. When it fails it
 leaves its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A>.json`. An operator
 does not try 10, 11 and 12 again: the data, the code or another attempt must change first."""
 
