@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 from typer.testing import CliRunner
 
+from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.cli import platform as commands
 from millpond.cluster import doctor, health, platform, postgres, processes
@@ -267,3 +269,15 @@ def test_doctor_names_a_missing_data_folder(tmp_path: Path) -> None:
     assert not check.ok
     assert check.found == str(missing)
     assert "MILLPOND_DATA_DIR" in check.remedy
+
+
+def test_without_a_setting_the_first_hour_is_the_full_one_before_the_first_up_and_stays(
+    settings: Settings,
+) -> None:
+    before = Hour.of(datetime.now(UTC) - timedelta(hours=1))
+    first = platform._with_first_hour(settings).interactions_start
+    assert first in (before, before.next)  # the hour may have turned meanwhile
+    (settings.home / "interactions-start").write_text("2026-11-22T07")
+    assert platform._with_first_hour(settings).interactions_start == Hour.parse("2026-11-22T07")
+    told = replace(settings, interactions_start=Hour.parse("2026-01-01T00"))
+    assert platform._with_first_hour(told) == told

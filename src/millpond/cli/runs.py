@@ -9,6 +9,7 @@ import typer
 
 from millpond.catalog.analyses import ANALYSES, Analysis
 from millpond.catalog.datasets import dataset
+from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.airflow_api import AirflowApi
@@ -92,15 +93,15 @@ def run_day(here: Settings, ds: date, params: Mapping[str, Any]) -> None:
     _follow(api, run_id)
 
 
-def _own_interval(api: AirflowApi, ds: date) -> str:
-    existing = api.find_run(ds)
+def _own_interval(api: AirflowApi, partition: Partition) -> str:
+    existing = api.find_run(partition)
     if existing is None:
-        return api.create_run(ds)
+        return api.create_run(partition)
     run_id = str(existing["dag_run_id"])
     if existing["state"] in ("queued", "running"):
-        messages.print(f"the run of {ds} is on its way already")
+        messages.print(f"the run of {partition} is on its way already")
     else:
-        messages.print(f"clearing the run of {ds}: everything is computed anew")
+        messages.print(f"clearing the run of {partition}: everything is computed anew")
         api.clear(run_id)
     return run_id
 
