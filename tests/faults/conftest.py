@@ -25,11 +25,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     case = config.getoption("--case", None)
     for item in list(items):
-        mark = item.get_closest_marker("case")
-        if mark is None:
-            continue
-        is_other = case is not None and str(mark.args[0]) != case
-        if is_other or (config.getoption("--quick", default=False) and mark.kwargs.get("slow")):
+        # A parameter of a test may be slow where the test is not.
+        marks = list(item.iter_markers("case"))
+        is_other = case is not None and all(str(mark.args[0]) != case for mark in marks)
+        is_slow = any(mark.kwargs.get("slow") for mark in marks)
+        if marks and (is_other or (is_slow and config.getoption("--quick", default=False))):
             items.remove(item)
 
 
