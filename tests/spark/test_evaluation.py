@@ -6,7 +6,7 @@ from statistics import fmean
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -263,6 +263,7 @@ def as_rows(spark: SparkSession, ratings: Ratings) -> DataFrame:
     return spark.createDataFrame(rows, RATINGS)
 
 
+@settings(max_examples=5)  # each is several Spark jobs
 @given(train=ratings, held_back=ratings)
 def test_errors_of_the_means_agree_with_plain_ones(
     spark: SparkSession, train: Ratings, held_back: Ratings
@@ -288,6 +289,7 @@ def test_errors_of_the_means_agree_with_plain_ones(
     assert vars(found) == pytest.approx(vars(expected))
 
 
+@settings(max_examples=5)  # each is several Spark jobs
 @given(train=ratings, held_back=ratings)
 def test_quality_of_the_most_rated_agrees_with_a_plain_one(
     spark: SparkSession, train: Ratings, held_back: Ratings

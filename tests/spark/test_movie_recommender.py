@@ -7,7 +7,7 @@ from dataclasses import replace
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pyspark.ml.recommendation import ALS, ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -126,6 +126,7 @@ def test_of_equal_scores_the_lower_movie_number_comes_first(spark: SparkSession)
     }
 
 
+@settings(max_examples=5)  # each is a hundred small Spark tasks
 @given(
     rated=st.sets(st.tuples(st.integers(1, 4), st.integers(1, 30)), max_size=80),
     data=st.data(),
