@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from millpond.catalog.partitions import Hour
 from millpond.errors import MillpondError
 from millpond.interactions.broker import Topic
-from millpond.interactions.ledger import META, OFFSET_RANGE, TOPIC, Ledger
+from millpond.interactions.ledger import Ledger
+from millpond.interactions.schema import META, OFFSET_RANGE, SCHEMA_VERSION, TOPIC
 from millpond.lake.offsets import OffsetRange
 from tests.integration.local_platform import Platform
 
@@ -118,7 +119,7 @@ def test_an_hour_is_added_whole_or_not_at_all(ledger: Ledger, topic: Topic) -> N
     assert sealed.ranges == (good,)
 
 
-def test_a_ledger_of_another_version_is_refused(platform: Platform, ledger: Ledger) -> None:
+def test_a_ledger_of_a_later_version_is_refused(platform: Platform, ledger: Ledger) -> None:
     engine = sa.create_engine(platform.settings.ledger_url, poolclass=sa.NullPool)
     with engine.begin() as database:
         database.execute(sa.update(META).values(schema_version=99))
@@ -127,7 +128,7 @@ def test_a_ledger_of_another_version_is_refused(platform: Platform, ledger: Ledg
             ledger.create()
     finally:
         with engine.begin() as database:
-            database.execute(sa.update(META).values(schema_version=1))
+            database.execute(sa.update(META).values(schema_version=SCHEMA_VERSION))
     ledger.create()
 
 

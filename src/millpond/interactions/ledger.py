@@ -1,9 +1,4 @@
-"""The ledger: what was decided once and for ever, in PostgreSQL.
-
-Its constraints are the rules. The ranges of a partition are a chain: each refers to the one of the
-hour before by its end, so none can overlap, leave a gap, or be the first a second time; and a
-trigger refuses to change or delete one.
-"""
+"""The ledger: what was decided once and for ever, in PostgreSQL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,73 +12,17 @@ from millpond.catalog.partitions import Hour
 from millpond.errors import MillpondError
 from millpond.interactions.broker import Topic
 from millpond.interactions.ranges import Sealed
+from millpond.interactions.schema import (
+    META,
+    NEVER_CHANGED,
+    OFFSET_RANGE,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TOPIC,
+)
 from millpond.lake.offsets import HourOffsets, OffsetRange
 
-SCHEMA_VERSION = 1
 Ranges = Mapping[Hour, Sequence[OffsetRange]]
-
-SCHEMA = sa.MetaData()
-
-META = sa.Table(
-    "meta",
-    SCHEMA,
-    sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, default=True),
-    sa.Column("ledger_id", sa.Uuid, nullable=False, server_default=sa.func.gen_random_uuid()),
-    sa.Column("schema_version", sa.Integer, nullable=False),
-)
-
-TOPIC = sa.Table(
-    "topic",
-    SCHEMA,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("topic_id", sa.Text, nullable=False),
-)
-
-OFFSET_RANGE = sa.Table(
-    "offset_range",
-    SCHEMA,
-    sa.Column("topic", sa.Text, sa.ForeignKey(TOPIC.c.name), primary_key=True),
-    sa.Column("partition", sa.Integer, primary_key=True),
-    sa.Column("hour", sa.DateTime(timezone=True), primary_key=True),
-    # The hour before, whose end is this one's start; null for a partition's first range.
-    sa.Column("previous_hour", sa.DateTime(timezone=True)),
-    sa.Column("start", sa.BigInteger, nullable=False),
-    sa.Column("end", sa.BigInteger, nullable=False),
-    sa.Column("lost", sa.BigInteger, nullable=False),
-    sa.Column("how", sa.Text, nullable=False),
-    sa.Column(
-        "sealed_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()
-    ),
-    sa.UniqueConstraint("topic", "partition", "hour", "end", name="offset_range_end"),
-    sa.ForeignKeyConstraint(
-        ["topic", "partition", "previous_hour", "start"],
-        ["offset_range.topic", "offset_range.partition", "offset_range.hour", "offset_range.end"],
-        name="offset_range_follows",
-    ),
-    sa.CheckConstraint("hour = date_trunc('hour', hour, 'UTC')", name="offset_range_is_an_hour"),
-    sa.CheckConstraint("previous_hour = hour - interval '1 hour'", name="offset_range_is_next"),
-    sa.CheckConstraint(
-        'partition >= 0 AND 0 <= start AND start <= "end"', name="offset_range_order"
-    ),
-    sa.CheckConstraint('0 <= lost AND lost <= "end" - start', name="offset_range_lost"),
-    sa.CheckConstraint("how IN ('time', 'last_stable')", name="offset_range_how"),
-)
-sa.Index(
-    "offset_range_first",
-    OFFSET_RANGE.c.topic,
-    OFFSET_RANGE.c.partition,
-    unique=True,
-    postgresql_where=OFFSET_RANGE.c.previous_hour.is_(None),
-)
-
-NEVER_CHANGED = """
-CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '% is never changed', TG_TABLE_NAME; END $$;
-CREATE OR REPLACE TRIGGER never_changed BEFORE UPDATE OR DELETE ON offset_range
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
-CREATE OR REPLACE TRIGGER never_emptied BEFORE TRUNCATE ON offset_range
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-"""
 
 
 class Ledger:
@@ -95,26 +34,27 @@ class Ledger:
         self._engine = sa.create_engine(url, poolclass=sa.NullPool)
 
     def create(self) -> None:
-        """Create what does not exist of the schema.
+        """Create what does not exist of the schema: each version has only added to the one before.
 
         Raises:
-            MillpondError: It has a schema of another version.
+            MillpondError: It has a schema of a later version.
         """
-        with self._transaction() as database:
+        with self.transaction() as database:
             SCHEMA.create_all(database)
             database.execute(sa.text(NEVER_CHANGED))
-            version = postgresql.insert(META).values(one=True, schema_version=SCHEMA_VERSION)
-            database.execute(version.on_conflict_do_nothing())
-            found = database.scalar(sa.select(META.c.schema_version))
-        if found != SCHEMA_VERSION:
-            raise MillpondError(
-                f"the ledger at {self._url} has schema version {found}, and this Millpond writes "
-                f"{SCHEMA_VERSION}; use the Millpond that wrote it"
-            )
+            first = postgresql.insert(META).values(one=True, schema_version=SCHEMA_VERSION)
+            database.execute(first.on_conflict_do_nothing())
+            found = database.scalar(sa.select(META.c.schema_version)) or 0
+            if found > SCHEMA_VERSION:
+                raise MillpondError(
+                    f"the ledger at {self._url} has schema version {found}, and this Millpond "
+                    f"writes {SCHEMA_VERSION}; use the Millpond that wrote it"
+                )
+            database.execute(sa.update(META).values(schema_version=SCHEMA_VERSION))
 
     def sealed(self, topic: str) -> Sealed | None:
         """What is sealed of a topic; None if nothing is."""
-        with self._transaction() as database:
+        with self.transaction() as database:
             return _sealed(database, topic)
 
     def offsets(self, topic: str, hour: Hour) -> HourOffsets | None:
@@ -122,7 +62,7 @@ class Ledger:
         of_the_hour = sa.select(OFFSET_RANGE).where(
             OFFSET_RANGE.c.topic == topic, OFFSET_RANGE.c.hour == hour.start
         )
-        with self._transaction() as database:
+        with self.transaction() as database:
             rows = database.execute(of_the_hour.order_by(OFFSET_RANGE.c.partition)).all()
             id_ = database.scalar(sa.select(TOPIC.c.topic_id).where(TOPIC.c.name == topic))
         if not rows:
@@ -139,7 +79,7 @@ class Ledger:
             .order_by(OFFSET_RANGE.c.hour.desc())
             .limit(limit)
         )
-        with self._transaction() as database:
+        with self.transaction() as database:
             hours = [Hour.of(moment) for moment in database.scalars(newest)]
         return [found for hour in hours if (found := self.offsets(topic, hour))]
 
@@ -148,7 +88,7 @@ class Ledger:
 
         One at a time: a second one waits, and plans from what the first has added.
         """
-        with self._transaction() as database:
+        with self.transaction() as database:
             database.execute(sa.text("LOCK TABLE offset_range IN SHARE ROW EXCLUSIVE MODE"))
             sealed = _sealed(database, topic.name)
             planned = plan(sealed)
@@ -161,7 +101,12 @@ class Ledger:
                 known = {each.partition for each in ranges}
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A connection whose work is kept whole when the block ends well, and else not at all.
+
+        Raises:
+            MillpondError: The database does not answer.
+        """
         try:
             with self._engine.begin() as database:
                 yield database
