@@ -284,14 +284,6 @@ def spark_defaults(settings: Settings) -> str:
         # One per core; the default of 200 is for hundreds of gigabytes.
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # Logs of small tables: 50 tasks to read one, the default, took a third of an application.
-        "spark.databricks.delta.snapshotPartitions": "1",
-        # Statistics skip files; a date of a mart is one file.
-        "spark.databricks.delta.stats.collect": "false",
-        # VACUUM took 40 to 77 s with the default of 10,000, 3 to 6 s with 2.
-        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
         # A closing file asks again after 10 ms, not 400 ms, whether its block has arrived.
         "spark.hadoop.dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",
         # A write that meets a restarting NameNode waits for it: 10 tries, 2 s apart.

@@ -3,10 +3,11 @@
 import json
 import re
 import uuid
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from hdfs_native import Client, WriteOptions
+from hdfs_native import Client, FileStatus, WriteOptions
 
 from millpond.errors import MillpondError
 
@@ -20,6 +21,15 @@ QUICK_REFUSAL = {
     "dfs.client.failover.sleep.base.millis": "300",
     "dfs.client.failover.sleep.max.millis": "1000",
 }
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on HDFS: its length in bytes, its last change in epoch milliseconds."""
+
+    path: str
+    length: int
+    modified: int
 
 
 class Hdfs:
@@ -70,13 +80,27 @@ class Hdfs:
 
     def names(self, folder: str) -> list[str]:
         """The names of the entries of a folder, sorted; empty if there is no such folder."""
+        return [PurePosixPath(entry.path).name for entry in self._entries(folder)]
+
+    def files(self, folder: str) -> list[File]:
+        """The files of a folder by name, without those whose name begins with a dot or underscore.
+
+        Spark writes such names beside its data.
+        """
+        return [
+            File(entry.path, entry.length, entry.modification_time)
+            for entry in self._entries(folder)
+            if not entry.isdir and PurePosixPath(entry.path).name[0] not in "._"
+        ]
+
+    def _entries(self, folder: str) -> list[FileStatus]:
         try:
             entries = list(self._client.list_status(folder))
         except FileNotFoundError:
             return []
         except TROUBLE as error:
             raise self._trouble("list", folder, error) from error
-        return sorted(PurePosixPath(entry.path).name for entry in entries)
+        return sorted(entries, key=lambda entry: entry.path)
 
     def _trouble(self, verb: str, path: str, error: Exception) -> MillpondError:
         return MillpondError(

@@ -1,19 +1,22 @@
 """Delta tables on HDFS: created, opened and read in seconds, without a JVM."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from millpond.catalog.analyses import all_tables
 from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Column, Table
-from millpond.errors import MillpondError, NotPublishedError
+from millpond.errors import MillpondError, NotPublishedError, SupersededError
+from millpond.lake.hdfs import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,18 +129,66 @@ class StoredTable:
         found = query.execute(select).read_all()
         return pa.table(found).cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
+    def commit(
+        self, partition: Partition, number: int, files: Sequence[File], receipt_sha256: str
+    ) -> int:
+        """Make files below the table's folder all that the partition has; the new version.
+
+        A reader sees the old rows or the new ones, never both or neither.
+
+        Raises:
+            SupersededError: The partition has a number above `number`; nothing was changed.
+        """
+        app, column = f"{self.table.name}/{partition}", self.table.partition.name
+        values = {column: str(partition)}
+        adds: list[AddAction | RemoveAction] = [
+            _add(self._relative(file), file, values) for file in files
+        ]
+        # A commit fails when somebody else's has taken its version: then what is there now decides.
+        while (current := (opened := self.open()).transaction_version(app) or 0) < number:
+            try:
+                opened.create_write_transaction(
+                    adds,
+                    "overwrite",
+                    opened.schema(),
+                    partition_by=[column],
+                    partition_filters=[(column, "=", str(partition))],
+                    commit_properties=CommitProperties(
+                        custom_metadata={"userMetadata": receipt_sha256, **values},
+                        max_commit_retries=0,
+                        app_transactions=[Transaction(app, number)],
+                    ),
+                )
+            except CommitFailedError:
+                continue
+            return opened.version()
+        if current > number:
+            raise SupersededError(
+                f"number {number} of {self.table.name} {partition} came after number {current} of "
+                "another attempt; that one's rows stay"
+            )
+        return opened.version()  # ours, though its answer was lost
+
+    def files(self, partition: Partition, version: int) -> list[str]:
+        """The URLs of the Parquet files that are the partition's rows at a version."""
+        column = self.table.partition.name
+        return self.open(version).file_uris(file_pruning_predicate=f"{column} = '{partition}'")
+
+    def _relative(self, file: File) -> str:
+        """A file's path from the table's folder, as the log has it."""
+        return file.path.rpartition(f"/{self.table.path}/")[2]
+
     def publications(self, partition: Partition | None, limit: int) -> list[Publication]:
         """The last commits that published a partition (or any of them), the newest first."""
         commits = (self._publication(commit) for commit in self.open().history())
         return [p for p in commits if p and partition in (None, p.partition)][:limit]
 
     def _publication(self, commit: dict[str, Any]) -> Publication | None:
-        predicate = str(commit.get("operationParameters", {}).get("predicate", ""))
-        written = re.search(r"'(\d{4}-\d\d-\d\d(T\d\d)?)'", predicate)
-        if written is None or "userMetadata" not in commit:
+        column = self.table.partition.name
+        if column not in commit:
             return None
         return Publication(
-            partition=self.table.parse_partition(written[1]),
+            partition=self.table.parse_partition(commit[column]),
             version=commit["version"],
             at=datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
             receipt_sha256=commit["userMetadata"],
@@ -156,6 +207,11 @@ class StoredTable:
         return MillpondError(
             f"could not open {self.url}: {_cause(error)}; `millpond status` says whether HDFS is up"
         )
+
+
+def _add(path: str, file: File, values: Mapping[str, str]) -> AddAction:
+    """A file as the log adds it. Statistics skip files; a partition is few, and all are read."""
+    return AddAction(path, file.length, values, file.modified, data_change=True, stats="{}")
 
 
 def _cause(error: Exception) -> str:
