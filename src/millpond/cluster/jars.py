@@ -61,11 +61,11 @@ def ensure(report: Callable[[str], None]) -> None:
     for jars in ALL:
         if not jars.folder.is_dir():
             report(f"downloading the jars of {jars.pom.name} with Maven")
-            with _alone():
+            with alone():
                 _download(jars)
         verify(jars.folder, jars.sums)
     if not WEBAPPS_DIR.is_dir():
-        with _alone():
+        with alone():
             _unpack_webapps()
 
 
@@ -108,8 +108,8 @@ def _sha256(file: Path) -> str:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Two platforms of one checkout share the jars: one downloads, the other waits."""
+def alone() -> Iterator[None]:
+    """Two platforms of one checkout share the jars: one makes them, the other waits."""
     JARS_DIR.mkdir(exist_ok=True)
     with (JARS_DIR / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -163,7 +163,7 @@ def _unpack_webapps() -> None:
 def refresh_sums() -> None:
     """Bring all jars anew and take their sums as the right ones."""
     for jars in ALL:
-        with _alone():
+        with alone():
             new = _new_folder()
             _copy_dependencies(jars.pom, new)
             write_sums(new, jars.sums)

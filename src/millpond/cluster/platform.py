@@ -19,7 +19,7 @@ import psutil
 
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.cluster import config, contents, jars, kafka, ports, postgres, processes
+from millpond.cluster import classes, config, contents, jars, kafka, ports, postgres, processes
 from millpond.cluster.config import hadoop_environment
 from millpond.cluster.daemons import Part, format_command, parts
 from millpond.cluster.health import why_unhealthy
@@ -153,6 +153,7 @@ def _start_steps(settings: Settings, report: Report, given_up: threading.Event) 
         for part in parts(settings)
     ]
     return (
+        step("spark-classes", (), partial(classes.archive, report=report)),
         step("postgres-data", (), postgres.initialise),
         step("database", ("postgres",), postgres.migrate),
         step("namenode-data", (), _format_namenode),
