@@ -8,7 +8,7 @@ CODE := src dags spark_apps plugins tests benchmarks
 # Company networks often have a certificate authority of their own, which uv must take from the system.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help setup demo up down status check fix test test-unit test-spark test-dags \
+.PHONY: help setup demo up down status check fix test test-unit test-ledger test-spark test-dags \
         test-integration test-faults golden docs requirements clean
 
 help: ## list the targets
@@ -51,12 +51,15 @@ fix: setup ## let formatter and linter mend what they can
 
 test: setup ## all tests, and how much of the library they reach
 	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory test-unit test-spark test-dags test-integration test-faults QUICK=1 \
+	$(MAKE) --no-print-directory test-unit test-ledger test-spark test-dags test-integration test-faults QUICK=1 \
 	  PYTEST_FLAGS="--cov=millpond --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
 test-unit: setup ## no JVM, no sockets
 	$(BIN)/pytest $(PYTEST_FLAGS) tests/unit
+
+test-ledger: setup ## the ledger on PostgreSQL, and the customer service over HTTP
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/ledger
 
 test-spark: setup ## transformations in one local Spark session
 	$(BIN)/pytest $(PYTEST_FLAGS) tests/spark

@@ -26,6 +26,7 @@ PARTS = {
     "nodemanager",
     "yarn-history",
     "kafka",
+    "customer-service",
     "spark-history",
     "airflow-api-server",
     "airflow-scheduler",

@@ -61,6 +61,7 @@ def test_every_port_is_in_the_block_and_every_listener_has_one(settings: Setting
     texts = "\n".join(all_texts(settings))
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", texts)}
     ports.add(int(airflow_values(settings)["api"]["port"]))
+    ports.add(settings.port("customer-service"))  # on its command line
     assert ports == {23000 + offset for offset in PORT_OFFSETS.values()}
 
 

@@ -50,6 +50,10 @@ def test_a_password_in_the_ledgers_address_is_refused_and_not_repeated() -> None
     assert "hush" not in str(raised.value)
 
 
+PATHS_REMEDY = "give two paths by a comma, such as /getcustomer,/data"
+SERVICE_KEYS_REMEDY = (
+    "give four different keys by commas, such as firstname,lastname,customerId,intercationNumber"
+)
 KEYS_REMEDY = f"give five different keys by commas, without quotes, such as {DEFAULT_KEYS}"
 
 
@@ -74,6 +78,10 @@ KEYS_REMEDY = f"give five different keys by commas, without quotes, such as {DEF
         ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d,d", KEYS_REMEDY),
         ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d,", KEYS_REMEDY),
         ("MILLPOND_INTERACTIONS_KEYS", "a,b,c,d,e'", KEYS_REMEDY),
+        ("MILLPOND_SERVICE_PATHS", "/getcustomer", PATHS_REMEDY),
+        ("MILLPOND_SERVICE_PATHS", "/getcustomer,data", PATHS_REMEDY),
+        ("MILLPOND_SERVICE_KEYS", "a,b,c", SERVICE_KEYS_REMEDY),
+        ("MILLPOND_SERVICE_KEYS", "a,b,c,c", SERVICE_KEYS_REMEDY),
         ("MILLPOND_DEPLOYMENT", "Prod_1", "give 1 to 20 lower-case letters and digits"),
     ],
 )

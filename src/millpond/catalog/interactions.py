@@ -40,6 +40,23 @@ class Keys:
         return cls.parse(unquote(text))
 
 
+@dataclass(frozen=True)
+class Contract:
+    """The customer service's paths, and the JSON keys of its bodies."""
+
+    get_path: str
+    post_path: str
+    first_name: str
+    last_name: str
+    id: str
+    count: str
+
+    @classmethod
+    def parse(cls, paths: str, keys: str) -> "Contract":
+        """Both in the order above, by commas."""
+        return cls(*paths.split(","), *keys.split(","))
+
+
 COUNTS = Table(
     name="interactions_counts",
     path="interactions/counts",

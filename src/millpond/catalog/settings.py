@@ -12,6 +12,9 @@ from millpond.errors import MillpondError
 PROJECT_DIR = Path(__file__).resolve().parents[3]
 
 DEFAULT_KEYS = "idClient,nom,prénom,date de naissance,lieu de naissance"
+# `intercationNumber` is how the service spells it.
+DEFAULT_SERVICE_PATHS = "/getcustomer,/data"
+DEFAULT_SERVICE_KEYS = "firstname,lastname,customerId,intercationNumber"
 
 # Offset of each listener from MILLPOND_PORT_BASE; the last two digits are those of its usual port
 # where no other listener has them.
@@ -33,6 +36,7 @@ PORT_OFFSETS = {
     "spark-history": 81,
     "yarn-http": 88,
     "yarn-history-http": 89,
+    "customer-service": 90,
     "kafka": 92,
     "kafka-controller": 93,
 }
@@ -84,6 +88,17 @@ SETTINGS = (
         "the first hour to count, as YYYY-MM-DDTHH; without it the hour of the earliest message. "
         "The local platform takes the full hour before its first `up`",
     ),
+    Setting(
+        "MILLPOND_SERVICE_PATHS",
+        DEFAULT_SERVICE_PATHS,
+        "paths of the customer service: to ask for an id, to post a count. Its address and "
+        "password are Airflow's connection `customer_service`",
+    ),
+    Setting(
+        "MILLPOND_SERVICE_KEYS",
+        DEFAULT_SERVICE_KEYS,
+        "JSON keys of its bodies: first name, last name, the customer's id, the count",
+    ),
 )
 
 
@@ -108,6 +123,8 @@ class Settings:
     interactions_topic: str
     interactions_keys: str
     interactions_start: Hour | None
+    service_paths: str
+    service_keys: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -151,6 +168,8 @@ class Settings:
             interactions_topic=_topic(environ.get("MILLPOND_INTERACTIONS_TOPIC", "interact")),
             interactions_keys=_keys(environ.get("MILLPOND_INTERACTIONS_KEYS", DEFAULT_KEYS)),
             interactions_start=_hour(environ.get("MILLPOND_INTERACTIONS_START", "")),
+            service_paths=_paths(environ.get("MILLPOND_SERVICE_PATHS", DEFAULT_SERVICE_PATHS)),
+            service_keys=_service_keys(environ.get("MILLPOND_SERVICE_KEYS", DEFAULT_SERVICE_KEYS)),
         )
 
     def port(self, listener: str) -> int:
@@ -215,6 +234,25 @@ def _keys(text: str) -> str:
         raise MillpondError(
             f"MILLPOND_INTERACTIONS_KEYS is {text!r}; give five different keys by commas, without "
             f"quotes, such as {DEFAULT_KEYS}"
+        )
+    return text
+
+
+def _paths(text: str) -> str:
+    if not re.fullmatch(r"/[!-+\--~]*,/[!-+\--~]*", text):
+        raise MillpondError(
+            f"MILLPOND_SERVICE_PATHS is {text!r}; give two paths by a comma, such as "
+            f"{DEFAULT_SERVICE_PATHS}"
+        )
+    return text
+
+
+def _service_keys(text: str) -> str:
+    names = [name for name in text.split(",") if name]
+    if ",".join(names) != text or len(set(names)) != 4:
+        raise MillpondError(
+            f"MILLPOND_SERVICE_KEYS is {text!r}; give four different keys by commas, such as "
+            f"{DEFAULT_SERVICE_KEYS}"
         )
     return text
 

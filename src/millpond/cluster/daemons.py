@@ -55,6 +55,7 @@ def parts(settings: Settings) -> tuple[Part, ...]:
         _nodemanager(settings),
         _yarn_history(settings),
         _kafka(settings),
+        _customer_service(settings),
         _spark_history(settings),
         *_airflow_parts(settings),
     )
@@ -181,6 +182,22 @@ def _kafka(settings: Settings) -> Part:
     )
 
 
+def _customer_service(settings: Settings) -> Part:
+    http = _http(settings, "customer-service")
+    port = str(settings.port("customer-service"))
+    requests = settings.home / "customer-service.jsonl"
+    python = str(venv_bin() / "python")
+    return Part(
+        name="customer-service",
+        command=(python, "-m", "millpond.reference_service", port, str(requests)),
+        environment={},
+        address=http,
+        probe=health.answers(f"{http}/faults"),
+        log=_log(settings, "customer-service"),
+        listeners=("customer-service",),
+    )
+
+
 def _spark_history(settings: Settings) -> Part:
     class_path = f"{spark_conf_dir(settings)}:{spark_home()}/jars/*:{hadoop_conf_dir(settings)}"
     main = "org.apache.spark.deploy.history.HistoryServer"
@@ -215,7 +232,7 @@ def _airflow_parts(settings: Settings) -> tuple[Part, ...]:
             "scheduler",
             "--skip-serve-logs",
             component="scheduler",
-            uses=("postgres", "airflow-api-server", "nodemanager", "kafka"),
+            uses=("postgres", "airflow-api-server", "nodemanager", "kafka", "customer-service"),
         ),
         _airflow_part(settings, "dag-processor", component="dag_processor", uses=("postgres",)),
         _airflow_part(
