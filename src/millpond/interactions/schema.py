@@ -90,6 +90,16 @@ CUSTOMER = sa.Table(
     sa.CheckConstraint("0 < dead_version AND dead_version <= version", name="customer_dead"),
 )
 
+# Whose total the service has not confirmed, and when it may be sent. A poster asks for those that
+# are due many times a second, and for the earliest of the others: with a million pending it reads
+# the beginning of this index, not the table.
+PENDING = sa.and_(
+    CUSTOMER.c.version > CUSTOMER.c.acked_version,
+    CUSTOMER.c.dead_version.is_distinct_from(CUSTOMER.c.version),
+)
+DUE_AT = sa.func.coalesce(CUSTOMER.c.next_send, sa.text("'-infinity'::timestamptz"))
+sa.Index("customer_pending", DUE_AT, postgresql_where=PENDING)
+
 # An identity is `id:` with the id's JSON text, or `person:` with the keyed hash of first name, last
 # name and birth date. `name_key` is the hash of the names alone; persons who share it and have
 # different birth dates are homonyms. `last_hour` is the newest hour with messages of the identity:
@@ -201,6 +211,9 @@ sa.Index(
     unique=True,
     postgresql_where=ATTEMPT.c.outcome.is_(None),
 )
+
+# How often a version was tried, and what is known of a customer.
+sa.Index("attempt_of_version", ATTEMPT.c.customer_id, ATTEMPT.c.version)
 
 NEVER_CHANGED = """
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
