@@ -17,7 +17,7 @@ Way = Literal["usual", "status", "html", "half", "reset", "duplicate", "mismatch
 class Fault(BaseModel):
     """What becomes of the next `times` requests of a path; of every one if that is 0.
 
-    `seconds` pass first. Then the request is applied or not, as `applied` says, and answered:
+    `seconds` pass after it was read. Then it is applied or not, as `applied` says, and answered:
     `usual`; with `status`, and `retry_after` as that header; with a page of `html`; `half`, which
     breaks off; by a `reset` of the connection, before the body was read if it is not applied; with
     another id each time, as if two had that name (`duplicate`); or with other names (`mismatch`).

@@ -81,11 +81,11 @@ class Service:
         fault = self.faults.take(request.url.path)
         entry = {"at": time.time(), "method": request.method, "path": request.url.path}
         entry["key"] = request.headers.get("idempotency-key")
-        await asyncio.sleep(fault.seconds)
         if fault.answer == "reset" and not fault.applied:
             self._write(entry, body=None, status=None, applied=False)
             return misbehave(request, fault, None)
         body = (await request.body()).decode(errors="replace")
+        await asyncio.sleep(fault.seconds)  # whoever asked may be gone by then
         fault, content, applied = self._apply(fault, request, body, act)
         status = None if fault.answer in ("reset", "half") else fault.status
         self._write(entry, body=body, status=status, applied=applied)
