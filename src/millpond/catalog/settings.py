@@ -99,6 +99,11 @@ SETTINGS = (
         DEFAULT_SERVICE_KEYS,
         "JSON keys of its bodies: first name, last name, the customer's id, the count",
     ),
+    Setting(
+        "MILLPOND_INTERACTIONS_PERSON_KEY",
+        "<home>/interactions-person-key",
+        "file (mode 0600) of the key under which persons are hashed; made when it is first needed",
+    ),
 )
 
 
@@ -125,6 +130,7 @@ class Settings:
     interactions_start: Hour | None
     service_paths: str
     service_keys: str
+    interactions_person_key: Path
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -170,6 +176,9 @@ class Settings:
             interactions_start=_hour(environ.get("MILLPOND_INTERACTIONS_START", "")),
             service_paths=_paths(environ.get("MILLPOND_SERVICE_PATHS", DEFAULT_SERVICE_PATHS)),
             service_keys=_service_keys(environ.get("MILLPOND_SERVICE_KEYS", DEFAULT_SERVICE_KEYS)),
+            interactions_person_key=Path(
+                environ.get("MILLPOND_INTERACTIONS_PERSON_KEY", home / "interactions-person-key")
+            ),
         )
 
     def port(self, listener: str) -> int:
