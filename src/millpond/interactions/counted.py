@@ -1,0 +1,74 @@
+"""An hour as it was counted: the published tables and their receipt."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from millpond.catalog.interactions import ANONYMOUS, COUNTS
+from millpond.catalog.partitions import Hour
+from millpond.catalog.settings import Settings
+from millpond.errors import BadInputError, MillpondError
+from millpond.interactions.identities import Person, PersonKeys
+from millpond.lake.hdfs import Hdfs
+from millpond.lake.receipts import Receipts
+from millpond.lake.tables import StoredTable
+
+
+@dataclass(frozen=True)
+class CountedHour:
+    """An hour as receipt number `receipt` of its counts says; `customers` by the id's JSON."""
+
+    hour: Hour
+    receipt: int
+    rows: int
+    quarantined: int
+    customers: Mapping[str, int]
+    persons: Mapping[Person, int]
+
+    @property
+    def counted(self) -> int:
+        """The interactions that have an id."""
+        return sum(self.customers.values())
+
+    @property
+    def anonymous(self) -> int:
+        """The interactions that have none."""
+        return sum(self.persons.values())
+
+
+def read_counted(settings: Settings, hour: Hour, keys: PersonKeys) -> CountedHour:
+    """The hour as its current receipt has it.
+
+    Raises:
+        BadInputError: It has not been counted.
+        MillpondError: The tables are not what the receipt says.
+    """
+    stored = StoredTable(COUNTS, settings.hdfs_url, settings.root)
+    number = stored.number(hour)
+    receipts = Receipts(Hdfs(settings.hdfs_url), settings.root, COUNTS.name, hour)
+    receipt = receipts.read(number)
+    if receipt is None:
+        raise BadInputError(f"{hour} has not been counted; run count for that hour first")
+    counts = stored.read(hour).to_pylist()
+    customers = {row["customer_id"]: row["interactions"] for row in counts}
+    persons = read_persons(settings, hour, keys)
+    found = CountedHour(
+        hour, number, receipt.rows["in"], receipt.rows["quarantined"], customers, persons
+    )
+    told = (receipt.rows["counted"], receipt.rows["anonymous"])
+    if (found.counted, found.anonymous) != told or stored.number(hour) != number:
+        raise MillpondError(
+            f"the tables of {hour} have {found.counted} interactions with an id and "
+            f"{found.anonymous} without, where receipt {number} says {told[0]} and {told[1]}: a "
+            "new count is being published, or a person was erased; count the hour anew"
+        )
+    return found
+
+
+def read_persons(settings: Settings, hour: Hour, keys: PersonKeys) -> Counter[Person]:
+    """How many interactions without an id each person has in an hour."""
+    persons: Counter[Person] = Counter()
+    for row in StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(hour).to_pylist():
+        person = keys.person(row["last_name"], row["first_name"], row["birth_date"])
+        persons[person] += row["interactions"]
+    return persons
