@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from millpond.catalog.interactions import ANONYMOUS, COUNTS
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.errors import BadInputError, MillpondError
-from millpond.interactions.identities import Person, PersonKeys
+from millpond.interactions.identities import Person, PersonKeys, person_keys, tidy
+from millpond.interactions.ledger import Ledger
+from millpond.interactions.schema import IDENTITY
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
@@ -34,6 +38,25 @@ class CountedHour:
     def anonymous(self) -> int:
         """The interactions that have none."""
         return sum(self.persons.values())
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names by which the service is asked for a person."""
+
+    first: str
+    last: str
+
+
+def keys_of(settings: Settings) -> PersonKeys:
+    """The hashes of persons under this ledger's key; see `person_keys`."""
+
+    def has_persons() -> bool:
+        with Ledger(settings.ledger_url).transaction() as database:
+            persons = sa.exists().where(IDENTITY.c.name_key.is_not(None))
+            return bool(database.scalar(sa.select(persons)))
+
+    return person_keys(settings.interactions_person_key, has_persons)
 
 
 def read_counted(settings: Settings, hour: Hour, keys: PersonKeys) -> CountedHour:
@@ -72,3 +95,13 @@ def read_persons(settings: Settings, hour: Hour, keys: PersonKeys) -> Counter[Pe
         person = keys.person(row["last_name"], row["first_name"], row["birth_date"])
         persons[person] += row["interactions"]
     return persons
+
+
+def read_names(settings: Settings, hour: Hour, keys: PersonKeys) -> dict[str, Names]:
+    """The names of the persons of an hour, by identity; of several spellings the first."""
+    names: dict[str, Names] = {}
+    for row in StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(hour).to_pylist():
+        person = keys.person(row["last_name"], row["first_name"], row["birth_date"])
+        spelled = Names(first=tidy(row["first_name"]), last=tidy(row["last_name"]))
+        names.setdefault(person.identity, spelled)
+    return names

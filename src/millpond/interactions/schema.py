@@ -102,8 +102,8 @@ sa.Index("customer_pending", DUE_AT, postgresql_where=PENDING)
 
 # An identity is `id:` with the id's JSON text, or `person:` with the keyed hash of first name, last
 # name and birth date. `name_key` is the hash of the names alone; persons who share it and have
-# different birth dates are homonyms. `last_hour` is the newest hour with messages of the identity:
-# where its names are found in the personal tables. `answer` is the service's first valid answer.
+# different birth dates are homonyms. `last_hour` is a person's newest hour: where the names are
+# found in the personal tables. `answer` is the service's first valid answer.
 IDENTITY = sa.Table(
     "identity",
     SCHEMA,
