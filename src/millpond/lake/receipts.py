@@ -8,7 +8,7 @@ to publish by rule: its outcome is `refused`, and it counts as it is.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from millpond.catalog import zones
@@ -114,6 +114,12 @@ class Receipts:
     def create(self, receipt: Receipt) -> bool:
         """Write the receipt; False if its number is taken."""
         return self._hdfs.create(f"{self._folder}/{receipt.number}.json", receipt.to_bytes())
+
+    def create_next(self, receipt: Receipt) -> Receipt:
+        """Write the receipt under the first free number from its own on."""
+        while not self.create(receipt):
+            receipt = replace(receipt, number=receipt.number + 1)
+        return receipt
 
     def read(self, number: int) -> Receipt | None:
         """The receipt of that number; None if there is none, or a torn one."""

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -153,12 +152,9 @@ class Job:
         self, table: Table, outcome: Outcome, rows: dict[str, int], checks: tuple[Check, ...]
     ) -> Receipt:
         """Write the receipt under the first free number above the table's current one."""
-        receipts = self.receipts(table)
         number = self._stored(table).number(self.run.partition) + 1
         receipt = self._receipt(table, number, outcome, rows, checks)
-        while not receipts.create(receipt):
-            receipt = replace(receipt, number=receipt.number + 1)
-        return receipt
+        return self.receipts(table).create_next(receipt)
 
     def _receipt(
         self,
