@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.settings import Settings
 from millpond.cluster import postgres, processes
 from millpond.interactions.ledger import Ledger
 from tests.ledger.reference import Reference
+from tests.ledger.world import empty
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +46,7 @@ def wait_for_postgres(settings: Settings) -> str | None:
 def ledger(ledger_url: str) -> Ledger:
     """The ledger, with nothing in it but what was ever sealed."""
     found = Ledger(ledger_url)
-    with found.transaction() as database:
-        database.execute(sa.text("TRUNCATE customer, identity, applied_hour, poster CASCADE"))
+    empty(found)
     return found
 
 

@@ -18,7 +18,6 @@ from millpond.interactions.counted import CountedHour
 from millpond.interactions.identities import Person
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import APPLIED_HOUR, CONTRIBUTION, CUSTOMER
-from tests.ledger.conftest import empty
 from tests.ledger.world import (
     EARLY,
     FIVE,
@@ -34,6 +33,7 @@ from tests.ledger.world import (
     changes,
     contributions,
     counted,
+    empty,
     states,
     totals,
     versions,

@@ -1,7 +1,7 @@
 """Hours as they might be counted, and what the totals must then be, in plain Python."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -13,7 +13,16 @@ from millpond.interactions.apply import apply, decide
 from millpond.interactions.counted import CountedHour
 from millpond.interactions.identities import Person, PersonKeys
 from millpond.interactions.ledger import Ledger
-from millpond.interactions.schema import CHANGE, CONTRIBUTION, CUSTOMER, IDENTITY
+from millpond.interactions.schema import (
+    CHANGE,
+    CONTRIBUTION,
+    CUSTOMER,
+    IDENTITY,
+    META,
+    OFFSET_RANGE,
+    SCHEMA,
+    TOPIC,
+)
 
 KEYS = PersonKeys(b"secret")
 HOURS = [Hour(datetime(2026, 11, 22, n, tzinfo=UTC)) for n in range(1, 6)]
@@ -28,6 +37,14 @@ def person(last_name: str = "Dupont", born: str | None = None) -> Person:
 EARLY, LATE, UNDATED = person(born="1981-02-03"), person(born="1990-12-31"), person()
 OTHER = person("Martin", "1981-02-03")
 PERSONS = (EARLY, LATE, UNDATED, OTHER)
+
+
+def empty(ledger: Ledger) -> None:
+    """Remove all that is about customers; not by TRUNCATE, which waits for the disk."""
+    with ledger.transaction() as database:
+        for table in reversed(SCHEMA.sorted_tables):
+            if table not in (META, TOPIC, OFFSET_RANGE):
+                database.execute(sa.delete(table))
 
 
 def counted(
@@ -127,8 +144,3 @@ class Oracle:
                 if (customer := self.customer(of)) is not None:
                     found[customer] += n
         return dict(found)
-
-
-def in_order(ledger: Ledger, hours: Sequence[CountedHour]) -> None:
-    for hour in hours:
-        apply(ledger, hour)

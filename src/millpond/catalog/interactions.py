@@ -104,4 +104,63 @@ QUARANTINE = Table(
     allow_empty=True,
 )
 
-TABLES = (QUARANTINE, ANONYMOUS, COUNTS)
+VERSION = Column("version", "bigint", "1 for the customer's first total, one more for each change")
+
+TOTALS = Table(
+    name="interactions_totals",
+    path="interactions/totals",
+    meaning="customers whose total an hour changed, as they are when the hour ends; of the rows of "
+    "a customer the one with the greatest version is the latest",
+    columns=(
+        Column("customer_id", "string", "the id as JSON"),
+        Column("total", "bigint", "all interactions, the opening balance included"),
+        Column("opening", "bigint", "the opening balance; 0 without one"),
+        VERSION,
+        Column("acked_version", "bigint", "the last version that the service has confirmed"),
+    ),
+    order=("-total", "customer_id"),
+    partition=HOUR,
+    allow_empty=True,
+)
+
+DELIVERIES = Table(
+    name="interactions_deliveries",
+    path="interactions/deliveries",
+    meaning="requests to the customer service with the totals that an hour made",
+    columns=(
+        Column("attempt_id", "bigint", "in the order in which they were planned"),
+        Column("customer_id", "string", "the id as JSON"),
+        VERSION,
+        Column("n", "bigint", "the total that was sent"),
+        Column("sent_at", "timestamp", "null if it was not sent"),
+        Column("outcome", "string", "ack, retry, ambiguous, reject, stop or unsent; null if open"),
+        Column("status", "int", "of HTTP; null without an answer"),
+    ),
+    order=("attempt_id",),
+    partition=HOUR,
+    allow_empty=True,
+)
+
+BALANCE = Table(
+    name="interactions_balance",
+    path="interactions/balance",
+    meaning="what became of an hour's messages, and of the totals that it changed",
+    columns=(
+        Column("rows", "bigint", "messages read"),
+        Column("counted", "bigint", "of them with an id"),
+        Column("anonymous", "bigint", "of them without an id, with names"),
+        Column("quarantined", "bigint", "of them no interaction"),
+        Column("contributions", "bigint", "what the hour contributes in the ledger"),
+        Column("assigned", "bigint", "contributions of all hours that have a customer"),
+        Column("totals", "bigint", "totals of all customers, without the opening balances"),
+        Column("changed", "bigint", "customers whose total the hour changed"),
+        Column("acked", "bigint", "of them with that version confirmed, or a later one"),
+        Column("dead", "bigint", "of them rejected by the service"),
+        Column("pending", "bigint", "of them with neither yet"),
+        Column("overdue", "bigint", "customers of any hour that are pending for over 2 hours"),
+    ),
+    order=("rows",),
+    partition=HOUR,
+)
+
+TABLES = (QUARANTINE, ANONYMOUS, COUNTS, TOTALS, DELIVERIES, BALANCE)

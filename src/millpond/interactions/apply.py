@@ -20,9 +20,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from millpond.catalog.partitions import Hour
+from millpond.catalog.settings import Settings
 from millpond.crash import crash_point
 from millpond.errors import MillpondError, SupersededError
-from millpond.interactions.counted import CountedHour
+from millpond.interactions.counted import CountedHour, keys_of, read_counted
 from millpond.interactions.identities import Person
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import APPLIED_HOUR, CUSTOMER, IDENTITY
@@ -139,6 +140,11 @@ INSERT INTO change (hour, customer_id, version)
 SELECT :hour, customer_id, version FROM changed
 ON CONFLICT (hour, customer_id) DO UPDATE SET version = excluded.version, changed_at = now()
 """
+
+
+def apply_hour(settings: Settings, hour: Hour) -> None:
+    """Have the totals contain an hour as it was counted last."""
+    apply(Ledger(settings.ledger_url), read_counted(settings, hour, keys_of(settings)))
 
 
 def apply(ledger: Ledger, counted: CountedHour) -> int:

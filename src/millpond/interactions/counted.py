@@ -14,7 +14,7 @@ from millpond.interactions.identities import Person, PersonKeys, person_keys, ti
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import IDENTITY
 from millpond.lake.hdfs import Hdfs
-from millpond.lake.receipts import Receipts
+from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
 
 
@@ -66,26 +66,38 @@ def read_counted(settings: Settings, hour: Hour, keys: PersonKeys) -> CountedHou
         BadInputError: It has not been counted.
         MillpondError: The tables are not what the receipt says.
     """
-    stored = StoredTable(COUNTS, settings.hdfs_url, settings.root)
-    number = stored.number(hour)
-    receipts = Receipts(Hdfs(settings.hdfs_url), settings.root, COUNTS.name, hour)
-    receipt = receipts.read(number)
-    if receipt is None:
-        raise BadInputError(f"{hour} has not been counted; run count for that hour first")
-    counts = stored.read(hour).to_pylist()
-    customers = {row["customer_id"]: row["interactions"] for row in counts}
+    receipt = read_receipt(settings, hour)
+    customers = read_customers(settings, hour)
     persons = read_persons(settings, hour, keys)
-    found = CountedHour(
-        hour, number, receipt.rows["in"], receipt.rows["quarantined"], customers, persons
-    )
-    told = (receipt.rows["counted"], receipt.rows["anonymous"])
-    if (found.counted, found.anonymous) != told or stored.number(hour) != number:
+    rows = receipt.rows
+    found = CountedHour(hour, receipt.number, rows["in"], rows["quarantined"], customers, persons)
+    told = (rows["counted"], rows["anonymous"])
+    if (found.counted, found.anonymous) != told or read_receipt(settings, hour) != receipt:
         raise MillpondError(
             f"the tables of {hour} have {found.counted} interactions with an id and "
-            f"{found.anonymous} without, where receipt {number} says {told[0]} and {told[1]}: a "
-            "new count is being published, or a person was erased; count the hour anew"
+            f"{found.anonymous} without, where receipt {receipt.number} says {told[0]} and "
+            f"{told[1]}: it is being counted, or a person was erased; count the hour anew"
         )
     return found
+
+
+def read_receipt(settings: Settings, hour: Hour) -> Receipt:
+    """The current receipt of an hour's counts.
+
+    Raises:
+        BadInputError: It has not been counted.
+    """
+    number = StoredTable(COUNTS, settings.hdfs_url, settings.root).number(hour)
+    receipts = Receipts(Hdfs(settings.hdfs_url), settings.root, COUNTS.name, hour)
+    if (receipt := receipts.read(number)) is None:
+        raise BadInputError(f"{hour} has not been counted; run count for that hour first")
+    return receipt
+
+
+def read_customers(settings: Settings, hour: Hour) -> dict[str, int]:
+    """How many interactions with an id each customer has in an hour."""
+    rows = StoredTable(COUNTS, settings.hdfs_url, settings.root).read(hour).to_pylist()
+    return {row["customer_id"]: row["interactions"] for row in rows}
 
 
 def read_persons(settings: Settings, hour: Hour, keys: PersonKeys) -> Counter[Person]:
