@@ -1,8 +1,11 @@
 """### Every interaction of an hour, counted exactly.
 
 **seal** fixes which offsets of the topic the hour is, of every hour up to this one that has none
-yet; **count** reads exactly those and publishes `interactions_counts`. The run of an hour covers
-the messages that arrived in it, UTC, and starts when it is over.
+yet; **count** reads exactly those and publishes `interactions_counts`; **resolve** asks the
+customer service who the persons are that came without an id; **apply** adds the hour to the
+customers' totals; **reconcile** holds what was read against what was counted, added up and sent,
+and publishes `interactions_balance`. The run of an hour covers the messages that arrived in it,
+UTC, and starts when it is over.
 
 * *Clear* or *backfill* an hour and it is counted anew from the same offsets, as long as Kafka has
   them; sealing is never repeated.
@@ -16,7 +19,14 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from millpond.airflow.defaults import DAG_DEFAULTS
-from millpond.airflow.interactions import beginning, count_task, seal_task
+from millpond.airflow.interactions import (
+    apply_task,
+    beginning,
+    count_task,
+    reconcile_task,
+    resolve_task,
+    seal_task,
+)
 from millpond.catalog.settings import Settings
 
 with DAG(
@@ -36,4 +46,5 @@ with DAG(
     },
     **{**DAG_DEFAULTS, **beginning(Settings.from_env(os.environ))},
 ) as hourly_interactions:
-    seal_task() >> count_task() >> EmptyOperator(task_id="complete")
+    totals = seal_task() >> count_task() >> resolve_task() >> apply_task()
+    totals >> reconcile_task() >> EmptyOperator(task_id="complete")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,14 @@ def test_interactions_are_counted_from_the_hour_of_the_setting_on() -> None:
     assert beginning(Settings.from_env({}))["catchup"] is False
 
 
-def test_the_hourly_dag_seals_before_it_counts_and_runs_one_hour_at_a_time() -> None:
+def test_the_hourly_dag_is_one_chain_and_runs_one_hour_at_a_time() -> None:
     [hourly] = [dag for dag in all_dags() if dag.dag_id == "hourly_interactions"]
     assert hourly.max_active_runs == 1
-    assert hourly.get_task("count").upstream_task_ids == {"seal"}
-    assert hourly.get_task("complete").upstream_task_ids == {"count"}
+    chain = ("seal", "count", "resolve", "apply", "reconcile", "complete")
+    assert set(hourly.task_ids) == set(chain)
+    for before, task in pairwise(chain):
+        assert hourly.get_task(task).upstream_task_ids == {before}
+    assert hourly.get_task("reconcile").trigger_rule == "all_done"
     assert [asset.name for asset in hourly.get_task("count").outlets] == ["interactions_counts"]
 
 

@@ -1,17 +1,20 @@
 """Who is asked for, when, and which answer is taken."""
 
+import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from millpond.catalog.partitions import Hour
-from millpond.errors import MillpondError
+from millpond.errors import BadInputError, MillpondError
 from millpond.interactions.apply import apply, decide
 from millpond.interactions.counted import Names
-from millpond.interactions.identities import Person
+from millpond.interactions.identities import Person, customer_id
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.resolve import (
     BATCH,
@@ -19,13 +22,18 @@ from millpond.interactions.resolve import (
     Answer,
     Found,
     NotFound,
+    Refused,
     Unavailable,
+    asking,
     register,
     resolve,
 )
 from millpond.interactions.schema import IDENTITY
+from millpond.reference_service.customers import known_customers, normalised
+from tests.ledger.reference import CONTRACT, Reference
 from tests.ledger.world import (
     EARLY,
+    KEYS,
     LATE,
     ONE,
     OTHER,
@@ -247,3 +255,83 @@ def test_no_name_is_logged(
     assert "asked for 2 persons: 1 answered, 1 other_name" in caplog.text
     for name in ("Dupont", "Martin", "Zoé", "1981"):
         assert name.casefold() not in caplog.text.casefold()
+
+
+GET = {"path": "/getcustomer"}
+
+
+def test_the_service_is_asked_over_http(reference: Reference) -> None:
+    ask = asking(reference.service(), CONTRACT)
+    found = ask("Zoé", "Lefèvre")
+    assert isinstance(found, Found)
+    assert (found.first_name, found.last_name) == ("Zoé", "Lefèvre")
+    assert ask("Nobody", "Lefèvre") == NotFound()
+    assert [json.loads(request["body"]) for request in reference.requests] == [
+        {"firstname": "Zoé", "lastname": "Lefèvre"},
+        {"firstname": "Nobody", "lastname": "Lefèvre"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        ({"answer": "status", "status": 404}, NotFound()),
+        ({"answer": "status", "status": 422}, Refused()),
+        ({"answer": "status", "status": 503}, Unavailable("it answered 503")),
+        (
+            {"answer": "status", "status": 429, "retry_after": "7", "applied": False},
+            Unavailable("it answered 429", wait=7),
+        ),
+        ({"answer": "html"}, Unavailable("it answered 200 with what is no JSON")),
+        ({"answer": "reset"}, Unavailable("no whole answer (ProtocolError)")),
+    ],
+)
+def test_what_an_answer_over_http_means(
+    reference: Reference, fault: dict[str, Any], answer: Answer
+) -> None:
+    reference.faults({**GET, **fault})
+    assert asking(reference.service(), CONTRACT)("Zoé", "Lefèvre") == answer
+
+
+@pytest.mark.parametrize("status", [403, 302])
+def test_what_would_be_refused_for_everybody_ends_the_run(
+    reference: Reference, status: int
+) -> None:
+    reference.faults({**GET, "answer": "status", "status": status})
+    with pytest.raises(BadInputError, match=f"cannot be asked: it answered {status}"):
+        asking(reference.service(), CONTRACT)("Zoé", "Lefèvre")
+
+
+def test_a_password_that_stays_wrong_ends_the_run(reference: Reference) -> None:
+    reference.ask_for("Bearer right")
+    with pytest.raises(BadInputError, match="cannot be asked: it answered 401, also after"):
+        asking(reference.service(password="wrong"), CONTRACT)("Zoé", "Lefèvre")
+
+
+def test_an_answer_without_names_breaks_the_contract(reference: Reference) -> None:
+    other = replace(CONTRACT, last_name="surname")
+    reference.faults({**GET, "answer": "status", "status": 200, "applied": False})
+    with pytest.raises(BadInputError, match="without firstname and surname as strings"):
+        asking(reference.service(), other)("Zoé", "Lefèvre")
+
+
+def test_the_service_is_left_alone_for_as_long_as_it_asks(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("millpond.interactions.resolve.time.sleep", slept.append)
+    apply(ledger, counted(ONE, {}, {EARLY: 1, OTHER: 1}))
+    answers = iter([Unavailable("it answered 429", wait=7), Unavailable("429", wait=86400)])
+    resolve(ledger, lambda *_: next(answers), names_of)
+    assert slept == [7]  # the second time it is left alone until the next run
+
+
+def test_people_of_the_service_count_as_its_customers(ledger: Ledger, reference: Reference) -> None:
+    of = KEYS.person(" LEFÈVRE", "zoé", "1981-02-03")
+    hour = counted(ONE, {}, {of: 5, person("Nobody"): 1})
+    register(ledger, ONE, hour.persons)
+    names = {of.identity: Names("zoé", "LEFÈVRE"), person("Nobody").identity: Names("Z", "Nobody")}
+    resolve(ledger, asking(reference.service(), CONTRACT), lambda _: names)
+    apply(ledger, hour)
+    [id_] = totals(ledger)
+    assert id_ == customer_id(json.dumps(known_customers()[normalised("Zoé", "Lefèvre")]))

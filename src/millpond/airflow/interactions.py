@@ -1,20 +1,28 @@
 """The tasks of the hourly DAG, one function per kind."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import Asset, get_current_context
+from airflow.sdk import Asset, TriggerRule, get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pendulum import datetime
 
+from millpond.airflow.customer_service import customer_service_endpoint
 from millpond.airflow.dates import run_hour
 from millpond.airflow.defaults import YARN_POOL
 from millpond.airflow.operators import YarnSparkOperator
-from millpond.catalog.interactions import COUNTS, Keys
+from millpond.catalog.interactions import COUNTS, Contract, Keys
+from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.errors import BadInputError, MillpondError
+from millpond.errors import BadInputError, CheckFailedError, MillpondError
+from millpond.interactions.apply import apply_hour
+from millpond.interactions.reconcile import reconcile
+from millpond.interactions.resolve import asking, resolve_hour
 from millpond.interactions.seal import seal
+from millpond.interactions.service import CustomerService
 
 
 def beginning(settings: Settings) -> dict[str, Any]:
@@ -44,12 +52,59 @@ def count_task() -> YarnSparkOperator:
     )
 
 
+def resolve_task() -> PythonOperator:
+    """`resolve`: which customers the persons are that came without an id."""
+    return PythonOperator(task_id="resolve", python_callable=_resolve)
+
+
+def apply_task() -> PythonOperator:
+    """`apply`: the hour becomes part of the customers' totals."""
+    return PythonOperator(task_id="apply", python_callable=_run, op_args=[apply_hour])
+
+
+def reconcile_task() -> PythonOperator:
+    """`reconcile`: what was read, counted, contributed, added up and sent agrees.
+
+    It looks at the hour whatever became of the task before, and fails if that one did.
+    """
+    return PythonOperator(
+        task_id="reconcile", python_callable=_reconcile, trigger_rule=TriggerRule.ALL_DONE
+    )
+
+
 def _seal() -> None:
-    context: Any = get_current_context()
-    settings = Settings.from_env(os.environ)
+    accept_loss = bool(_context()["params"]["accept_loss"])
+    _run(partial(seal, accept_loss=accept_loss))
+
+
+def _resolve() -> None:
+    def ask_and_store(settings: Settings, hour: Hour) -> None:
+        contract = Contract.parse(settings.service_paths, settings.service_keys)
+        service = CustomerService(customer_service_endpoint, contract)
+        resolve_hour(settings, hour, asking(service, contract))
+
+    _run(ask_and_store)
+
+
+def _reconcile() -> None:
+    context = _context()
+    _run(partial(reconcile, run_id=context["run_id"]))
+    task, run = context["ti"], context["run_id"]
+    before = list(context["task"].upstream_task_ids)
+    states = task.get_task_states(dag_id=task.dag_id, task_ids=before, run_ids=[run])[run]
+    if failed := [f"{name} is {states[name]}" for name in before if states[name] != "success"]:
+        raise AirflowFailException(f"{', '.join(failed)}; its log says why, clear it to go on")
+
+
+def _run(act: Callable[[Settings, Hour], object]) -> None:
+    """Do something for the run's hour; what would end alike is not tried again."""
     try:
-        seal(settings, run_hour(context), accept_loss=bool(context["params"]["accept_loss"]))
-    except BadInputError as error:
+        act(Settings.from_env(os.environ), run_hour(_context()))
+    except (BadInputError, CheckFailedError) as error:
         raise AirflowFailException(str(error)) from None
     except MillpondError as error:
         raise AirflowException(str(error)) from None
+
+
+def _context() -> Any:
+    return get_current_context()

@@ -7,22 +7,27 @@ is asked again later. Nobody is asked for whose name two persons share: the answ
 which of them it is about.
 """
 
+import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal
+from http import HTTPStatus
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from millpond.catalog.interactions import Contract
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
+from millpond.errors import BadInputError
 from millpond.interactions.apply import ADD_IDENTITIES, bring, changing_totals, person_rows
 from millpond.interactions.counted import Names, keys_of, read_names, read_persons
 from millpond.interactions.identities import Person, customer_id, normalise
 from millpond.interactions.ledger import Ledger
+from millpond.interactions.service import CustomerService, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -50,20 +55,29 @@ class NotFound:
 
 
 @dataclass(frozen=True)
-class Unavailable:
-    """The service gave no answer; `reason` says why, and nobody's name."""
-
-    reason: str
-
-
-Answer = Found | NotFound | Unavailable
-# By first and last name. What it raises (401, 403, a breach of the contract) ends the run.
-Ask = Callable[[str, str], Answer]
-Reason = Literal["not_found", "other_name", "unavailable", "no_names"]
+class Refused:
+    """The service does not take such names."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Unavailable:
+    """The service gave no answer, and may be asked again after `wait` seconds.
+
+    `reason` says why, and nobody's name.
+    """
+
+    reason: str
+    wait: float = 0.0
+
+
+Answer = Found | NotFound | Refused | Unavailable
+# By first and last name. What it raises (401, 403, a breach of the contract) ends the run.
+Ask = Callable[[str, str], Answer]
+Reason = Literal["not_found", "refused", "other_name", "unavailable", "no_names"]
+
+
+@dataclass(frozen=True)
+class Result:
     """What became of asking for a person: the id, or why there is none."""
 
     identity: str
@@ -132,7 +146,7 @@ def resolve(
     the answers before it are stored.
     """
     found: Counter[str] = Counter()
-    batch: list[Outcome] = []
+    batch: list[Result] = []
     try:
         for outcome in _asked(_due(ledger, most), ask, names_of):
             found[outcome.reason or "answered"] += 1
@@ -146,19 +160,51 @@ def resolve(
         log.info("asked for %d persons: %s", found.total(), said or "nobody was due")
 
 
-def judge(names: Names, answer: Found | NotFound) -> tuple[str | None, Reason | None]:
+def judge(names: Names, answer: Found | NotFound | Refused) -> tuple[str | None, Reason | None]:
     """The id if the answer is about these names, else why it is not taken."""
     if isinstance(answer, NotFound):
         return None, "not_found"
+    if isinstance(answer, Refused):
+        return None, "refused"
     asked = (normalise(names.first), normalise(names.last))
     if (normalise(answer.first_name), normalise(answer.last_name)) != asked:
         return None, "other_name"
     return customer_id(answer.customer_id), None
 
 
+def asking(service: CustomerService, contract: Contract) -> Ask:
+    """How to ask a service that keeps to a contract."""
+
+    def ask(first_name: str, last_name: str) -> Answer:
+        said = service.get_customer(first_name, last_name)
+        if said.status == HTTPStatus.UNAUTHORIZED and said.outcome is Outcome.RETRY:
+            said = service.get_customer(first_name, last_name)  # under a renewed password
+        match said.outcome:
+            case Outcome.ACK:
+                return _found(said.content, contract)
+            case Outcome.REJECT:
+                return NotFound() if said.status == HTTPStatus.NOT_FOUND else Refused()
+            case Outcome.STOP:
+                raise BadInputError(f"the customer service cannot be asked: {said.why}")
+        return Unavailable(said.why, said.wait)
+
+    return ask
+
+
+def _found(content: Any, contract: Contract) -> Found:
+    if isinstance(content, dict):
+        first, last = content.get(contract.first_name), content.get(contract.last_name)
+        if isinstance(first, str) and isinstance(last, str):
+            return Found(customer_id(json.dumps(content.get(contract.id))), first, last)
+    raise BadInputError(
+        f"the customer service answered without {contract.first_name} and {contract.last_name} as "
+        "strings: it does not keep to its contract; MILLPOND_SERVICE_KEYS names the keys"
+    )
+
+
 def _asked(
     due: list[Due], ask: Ask, names_of: Callable[[Hour], Mapping[str, Names]]
-) -> Iterator[Outcome]:
+) -> Iterator[Result]:
     """Ask for one after the other, as long as there is time and the service answers."""
     end = time.monotonic() + SECONDS
     silences = 0
@@ -169,16 +215,20 @@ def _asked(
             return
         names = names_in(person.last_hour).get(person.identity)
         if names is None:
-            yield Outcome(person.identity, reason="no_names")
+            yield Result(person.identity, reason="no_names")
             continue
         answer = ask(names.first, names.last)
         if isinstance(answer, Unavailable):
             silences += 1
             log.warning("the customer service gave no answer: %s", answer.reason)
-            yield Outcome(person.identity, reason="unavailable")
+            yield Result(person.identity, reason="unavailable")
+            if time.monotonic() + answer.wait < end:
+                time.sleep(answer.wait)
+            else:
+                silences = SILENCES
         else:
             silences = 0
-            yield Outcome(person.identity, *judge(names, answer))
+            yield Result(person.identity, *judge(names, answer))
 
 
 def _due(ledger: Ledger, most: int) -> list[Due]:
@@ -187,7 +237,7 @@ def _due(ledger: Ledger, most: int) -> list[Due]:
     return [Due(row.identity, Hour.of(row.last_hour)) for row in rows]
 
 
-def _store(ledger: Ledger, outcomes: list[Outcome]) -> None:
+def _store(ledger: Ledger, outcomes: list[Result]) -> None:
     with ledger.transaction() as database:
         for outcome in sorted(outcomes, key=lambda each: each.identity):
             statement = STORE_ANSWER if outcome.answer else STORE_REASON
