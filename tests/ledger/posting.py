@@ -17,6 +17,7 @@ from millpond.interactions.ledger import Ledger
 from millpond.interactions.post import Pace, Poster
 from millpond.interactions.schema import ATTEMPT, CUSTOMER
 from millpond.interactions.service import CustomerService, Endpoint
+from millpond.reference_service.customers import json_text
 from tests.ledger.reference import CONTRACT, Reference
 
 # Quick, so that a test of retries and deadlines ends; an answer has 1 s.
@@ -74,15 +75,13 @@ class Posting:
         while self.next_hour():
             self.post()
 
-    def process(self, crash_at: str = "", **pace: float) -> "subprocess.Popen[str]":
+    def process(self, crash_at: str = "", **pace: float) -> "subprocess.Popen[bytes]":
         """A poster as a task has it, in a process that may be killed or stopped."""
         settings = json.dumps({**vars(PACE), **pace})
         command = [sys.executable, "-m", "tests.ledger.posting", self.url, self.reference.url]
         return subprocess.Popen(
             [*command, settings],
             env={**os.environ, "MILLPOND_CRASH_AT": crash_at},
-            stderr=subprocess.PIPE,
-            text=True,
         )
 
     def customers(self) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class Posting:
             (attempt.customer_id, attempt.n) for attempt in self.attempts() if attempt.sent_at
         )
         seen = Counter(
-            (json.dumps(body["customerId"]), body["intercationNumber"])
+            (json_text(body["customerId"]), body["intercationNumber"])
             for request in self.reference.requests
             if request["body"] and (body := json.loads(request["body"]))
         )

@@ -129,6 +129,7 @@ class Poster:
                 self._claimed = attempts.claim(
                     database, self._epoch, room, self._pace.deadline, send_until
                 )
+        self._say(ended)
         if ended:
             crash_point("recorded")
         if self._claimed:
@@ -187,7 +188,6 @@ class Poster:
         ended = self._first.settle(future.result() for future in done)
         if self._first.refused:
             self._stop(BadInputError(_CONTRACT.format(n=ALIKE, why=self._first.refused)))
-        self._say(ended)
         return ended
 
     def _say(self, ended: Iterable[Ended]) -> None:

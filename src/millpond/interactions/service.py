@@ -136,14 +136,20 @@ class CustomerService:
     def _ask(self, path: str, body: str, headers: dict[str, str], send_until: float) -> Answer:
         endpoint, generation = self._access.current
         _send_until.set(send_until)
+        # Prepared by itself, not by the session, which would look for headers and cookies of its own
+        # at each request: 1.7 ms of processor became 1.2 (benchmarks/post.py).
+        request = requests.Request(
+            "POST",
+            endpoint.url.rstrip("/") + path,
+            {"Content-Type": "application/json", **headers},
+            data=body.encode(),
+            auth=endpoint.auth,
+        ).prepare()
         try:
-            with self._session.post(
-                endpoint.url.rstrip("/") + path,
-                data=body.encode(),
-                headers={"Content-Type": "application/json", **headers},
-                auth=endpoint.auth,
-                verify=endpoint.ca_file or True,
+            with self._session.send(
+                request,
                 timeout=self._timeout,
+                verify=endpoint.ca_file or True,
                 allow_redirects=False,
                 stream=True,
             ) as response:
