@@ -169,7 +169,7 @@ def with_many_pending(here: Settings, pending: int, minutes: float) -> None:
     watch.join()
     print(f"{pending} pending: {summary['ack']} posted, {rate:.0f} a second, {dict(summary)}")
     at = sizes[5], sizes[len(sizes) // 2], sizes[-1]
-    print("resident MB after 5 s, in the middle, at the end: %d, %d, %d" % at)
+    print("resident MB after 5 s, in the middle, at the end:", *at)
 
 
 def main(

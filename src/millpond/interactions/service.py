@@ -136,8 +136,8 @@ class CustomerService:
     def _ask(self, path: str, body: str, headers: dict[str, str], send_until: float) -> Answer:
         endpoint, generation = self._access.current
         _send_until.set(send_until)
-        # Prepared by itself, not by the session, which would look for headers and cookies of its own
-        # at each request: 1.7 ms of processor became 1.2 (benchmarks/post.py).
+        # Prepared by itself, not by the session, which looks for headers and cookies of its own at
+        # each request: 1.7 ms of processor became 1.2 (benchmarks/post.py).
         request = requests.Request(
             "POST",
             endpoint.url.rstrip("/") + path,
