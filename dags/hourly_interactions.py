@@ -3,7 +3,8 @@
 **seal** fixes which offsets of the topic the hour is, of every hour up to this one that has none
 yet; **count** reads exactly those and publishes `interactions_counts`; **resolve** asks the
 customer service who the persons are that came without an id; **apply** adds the hour to the
-customers' totals; **reconcile** holds what was read against what was counted, added up and sent,
+customers' totals; **post** tells the service each total that it has not confirmed, of this hour or
+an earlier one; **reconcile** holds what was read against what was counted, added up and sent,
 and publishes `interactions_balance`. The run of an hour covers the messages that arrived in it,
 UTC, and starts when it is over.
 
@@ -23,6 +24,7 @@ from millpond.airflow.interactions import (
     apply_task,
     beginning,
     count_task,
+    post_task,
     reconcile_task,
     resolve_task,
     seal_task,
@@ -47,4 +49,4 @@ with DAG(
     **{**DAG_DEFAULTS, **beginning(Settings.from_env(os.environ))},
 ) as hourly_interactions:
     totals = seal_task() >> count_task() >> resolve_task() >> apply_task()
-    totals >> reconcile_task() >> EmptyOperator(task_id="complete")
+    totals >> post_task() >> reconcile_task() >> EmptyOperator(task_id="complete")

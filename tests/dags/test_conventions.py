@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from jinja2 import StrictUndefined
 
-from millpond.airflow.defaults import YARN_POOL
+from millpond.airflow.defaults import SERVICE_POOL, YARN_POOL
 from millpond.airflow.interactions import beginning
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.catalog.analyses import ANALYSES
@@ -60,10 +60,11 @@ def test_interactions_are_counted_from_the_hour_of_the_setting_on() -> None:
 def test_the_hourly_dag_is_one_chain_and_runs_one_hour_at_a_time() -> None:
     [hourly] = [dag for dag in all_dags() if dag.dag_id == "hourly_interactions"]
     assert hourly.max_active_runs == 1
-    chain = ("seal", "count", "resolve", "apply", "reconcile", "complete")
+    chain = ("seal", "count", "resolve", "apply", "post", "reconcile", "complete")
     assert set(hourly.task_ids) == set(chain)
     for before, task in pairwise(chain):
         assert hourly.get_task(task).upstream_task_ids == {before}
+    assert hourly.get_task("post").pool == SERVICE_POOL
     assert hourly.get_task("reconcile").trigger_rule == "all_done"
     assert [asset.name for asset in hourly.get_task("count").outlets] == ["interactions_counts"]
 

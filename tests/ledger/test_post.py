@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from hashlib import sha256
 from typing import Any
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from millpond.errors import BadInputError
 from millpond.interactions import attempts
 from millpond.interactions.ledger import Ledger
-from millpond.interactions.post import ALIKE, Pace
+from millpond.interactions.post import ALIKE, Pace, seconds_to_post
 from millpond.interactions.schema import META
 from millpond.interactions.service import CustomerService, Endpoint
 from tests.ledger.posting import PACE, Posting
@@ -316,6 +316,22 @@ def test_a_second_poster_waits_for_the_deadlines_of_the_first(posting: Posting) 
     assert all(a.sent_at > deadline for a in posting.attempts() if a.epoch == other)
     posting.drain()
     posting.check()
+
+
+@pytest.mark.parametrize(
+    ("minute", "minutes"),
+    [(10, 45), (50, 5), (57, 5)],  # up to 5 minutes before the hour, but never less than 5
+)
+def test_a_run_ends_before_the_next_hour(
+    monkeypatch: pytest.MonkeyPatch, minute: int, minutes: int
+) -> None:
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Then":
+            return cls(2026, 11, 22, 7, minute, tzinfo=tz)
+
+    monkeypatch.setattr("millpond.interactions.post.datetime", Then)
+    assert seconds_to_post() == minutes * 60
 
 
 @pytest.fixture

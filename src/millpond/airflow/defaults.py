@@ -7,6 +7,8 @@ from jinja2 import StrictUndefined
 
 # Bounds the applications at once; its size is set where Airflow is set up.
 YARN_POOL = "yarn"
+# One slot: two posters at once would have to wait for each other's deadlines.
+SERVICE_POOL = "customer_service"
 
 TASK_DEFAULTS: dict[str, Any] = {
     "owner": "millpond",

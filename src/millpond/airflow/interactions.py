@@ -1,6 +1,7 @@
 """The tasks of the hourly DAG, one function per kind."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,13 +13,15 @@ from pendulum import datetime
 
 from millpond.airflow.customer_service import customer_service_endpoint
 from millpond.airflow.dates import run_hour
-from millpond.airflow.defaults import YARN_POOL
+from millpond.airflow.defaults import SERVICE_POOL, YARN_POOL
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.catalog.interactions import COUNTS, Contract, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.errors import BadInputError, CheckFailedError, MillpondError
+from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
 from millpond.interactions.apply import apply_hour
+from millpond.interactions.ledger import Ledger
+from millpond.interactions.post import Poster, seconds_to_post
 from millpond.interactions.reconcile import reconcile
 from millpond.interactions.resolve import asking, resolve_hour
 from millpond.interactions.seal import seal
@@ -62,6 +65,11 @@ def apply_task() -> PythonOperator:
     return PythonOperator(task_id="apply", python_callable=_run, op_args=[apply_hour])
 
 
+def post_task() -> PythonOperator:
+    """`post`: the customer service is told each total that it has not confirmed."""
+    return PythonOperator(task_id="post", python_callable=_post, pool=SERVICE_POOL)
+
+
 def reconcile_task() -> PythonOperator:
     """`reconcile`: what was read, counted, contributed, added up and sent agrees.
 
@@ -86,6 +94,19 @@ def _resolve() -> None:
     _run(ask_and_store)
 
 
+def _post() -> dict[str, int]:
+    """Whatever is due, of this hour or an earlier one; how many requests had which outcome."""
+    summary: Counter[str] = Counter()
+
+    def post(settings: Settings, _: Hour) -> None:
+        contract = Contract.parse(settings.service_paths, settings.service_keys)
+        service = CustomerService(customer_service_endpoint, contract)
+        summary.update(Poster(Ledger(settings.ledger_url), service, seconds_to_post()).run())
+
+    _run(post)
+    return dict(summary)
+
+
 def _reconcile() -> None:
     context = _context()
     _run(partial(reconcile, run_id=context["run_id"]))
@@ -100,7 +121,7 @@ def _run(act: Callable[[Settings, Hour], object]) -> None:
     """Do something for the run's hour; what would end alike is not tried again."""
     try:
         act(Settings.from_env(os.environ), run_hour(_context()))
-    except (BadInputError, CheckFailedError) as error:
+    except (BadInputError, CheckFailedError, SupersededError) as error:
         raise AirflowFailException(str(error)) from None
     except MillpondError as error:
         raise AirflowException(str(error)) from None

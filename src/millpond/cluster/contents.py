@@ -1,4 +1,4 @@
-"""What a fresh platform needs beside its daemons: folders, a topic, and Airflow's pool."""
+"""What a fresh platform needs beside its daemons: folders, a topic, what Airflow has to know."""
 
 import json
 
@@ -9,6 +9,7 @@ from millpond.catalog.settings import Settings
 from millpond.catalog.zones import ZONES, personal
 from millpond.cluster.config import (
     CONCURRENT_APPLICATIONS,
+    LOOPBACK,
     at,
     local_hdfs_url,
     os_user,
@@ -18,12 +19,20 @@ from millpond.errors import MillpondError
 from millpond.interactions import topic
 
 REQUEST_SECONDS = 30
-POOL = {
-    "name": "yarn",
-    "slots": CONCURRENT_APPLICATIONS,
-    "description": "Spark applications at once",
-    "include_deferred": False,
-}
+POOLS = (
+    {
+        "name": "yarn",
+        "slots": CONCURRENT_APPLICATIONS,
+        "description": "Spark applications at once",
+        "include_deferred": False,
+    },
+    {
+        "name": "customer_service",
+        "slots": 1,
+        "description": "tasks that post counts at once",
+        "include_deferred": False,
+    },
+)
 # Anybody may add to these, and remove only what is theirs.
 SHARED = ("/tmp", "/yarn-logs")  # noqa: S108  folders on HDFS
 
@@ -45,17 +54,32 @@ def create_topic(settings: Settings) -> None:
     topic.create(at(settings, "kafka"), settings.interactions_topic)
 
 
-def create_pool(settings: Settings) -> None:
-    """Create the pool `yarn`, which bounds the applications at once; one that exists stays."""
+def create_in_airflow(settings: Settings) -> None:
+    """Create the pools, and the connection to the local customer service; what exists stays."""
+    service = {
+        "connection_id": "customer_service",
+        "conn_type": "http",
+        "schema": "http",
+        "host": LOOPBACK,
+        "port": settings.port("customer-service"),
+    }
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {_token(settings, session)}"
-        pools = f"{_airflow(settings)}/api/v2/pools"
-        answer = session.get(f"{pools}/{POOL['name']}", timeout=REQUEST_SECONDS)
-        if answer.status_code == requests.codes.not_found:
-            answer = session.post(pools, json=POOL, timeout=REQUEST_SECONDS)
+        for pool in POOLS:
+            _create(settings, session, "pools", str(pool["name"]), pool)
+        _create(settings, session, "connections", "customer_service", service)
+
+
+def _create(
+    settings: Settings, session: requests.Session, kind: str, name: str, content: object
+) -> None:
+    all_of_them = f"{_airflow(settings)}/api/v2/{kind}"
+    answer = session.get(f"{all_of_them}/{name}", timeout=REQUEST_SECONDS)
+    if answer.status_code == requests.codes.not_found:
+        answer = session.post(all_of_them, json=content, timeout=REQUEST_SECONDS)
     if not answer.ok:
-        raise MillpondError(f"Airflow did not create the pool yarn: {answer.text[:200]}")
+        raise MillpondError(f"Airflow did not create {name} of its {kind}: {answer.text[:200]}")
 
 
 def _token(settings: Settings, session: requests.Session) -> str:

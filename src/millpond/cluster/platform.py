@@ -162,7 +162,7 @@ def _start_steps(settings: Settings, report: Report, given_up: threading.Event) 
         step("kafka-data", (), kafka.initialise),
         step("topic", ("kafka",), contents.create_topic),
         step("ledger", ("postgres",), postgres.create_ledger),
-        step("pool", ("airflow-api-server",), contents.create_pool),
+        step("pools", ("airflow-api-server",), contents.create_in_airflow),
         *starts,
     )
 

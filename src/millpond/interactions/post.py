@@ -14,7 +14,9 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
+from millpond.catalog.partitions import Hour
 from millpond.crash import crash_point
 from millpond.errors import BadInputError, MillpondError, SupersededError
 from millpond.interactions import attempts
@@ -30,6 +32,16 @@ BATCH = 200
 TURN_SECONDS = 0.1
 # So many answers that refuse alike, before any that does not, are no matter of single customers.
 ALIKE = 20
+# A run ends so long before the full hour, when the next one has something to post; one that begins
+# later than that is late already, and has as long for itself.
+BEFORE_THE_HOUR = timedelta(minutes=5)
+
+
+def seconds_to_post() -> float:
+    """How long a run that begins now may take."""
+    now = datetime.now(UTC)
+    left = Hour.of(now).end - BEFORE_THE_HOUR - now
+    return max(left, BEFORE_THE_HOUR).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -182,10 +194,9 @@ class Poster:
         return max(answer.wait, random.uniform(0, longest))  # noqa: S311  no secret
 
     def _collect(self) -> list[Ended]:
-        wait(self._flying, TURN_SECONDS)
-        done = {future for future in self._flying if future.done()}
-        self._flying -= done
-        ended = self._first.settle(future.result() for future in done)
+        done, self._flying = wait(self._flying, TURN_SECONDS)
+        in_order = sorted((each.result() for each in done), key=lambda ended: ended.attempt.id)
+        ended = self._first.settle(in_order)
         if self._first.refused:
             self._stop(BadInputError(_CONTRACT.format(n=ALIKE, why=self._first.refused)))
         return ended
