@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from millpond.cli import interactions, platform, runs, tables
+from millpond.cli import customers, interactions, platform, runs, tables
 from millpond.cli.console import messages
 from millpond.errors import MillpondError
 
@@ -22,6 +22,12 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+OF_CUSTOMERS = (
+    *(customers.audit, customers.dead_letters, customers.resolve),
+    *(customers.erase, customers.opening),
+)
+for of_customers in OF_CUSTOMERS:
+    interactions.app.command()(of_customers)
 app.add_typer(interactions.app, name="interactions")
 
 

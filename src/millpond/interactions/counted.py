@@ -104,8 +104,7 @@ def read_persons(settings: Settings, hour: Hour, keys: PersonKeys) -> Counter[Pe
     """How many interactions without an id each person has in an hour."""
     persons: Counter[Person] = Counter()
     for row in StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(hour).to_pylist():
-        person = keys.person(row["last_name"], row["first_name"], row["birth_date"])
-        persons[person] += row["interactions"]
+        persons[keys.of_row(row)] += row["interactions"]
     return persons
 
 
@@ -113,7 +112,6 @@ def read_names(settings: Settings, hour: Hour, keys: PersonKeys) -> dict[str, Na
     """The names of the persons of an hour, by identity; of several spellings the first."""
     names: dict[str, Names] = {}
     for row in StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(hour).to_pylist():
-        person = keys.person(row["last_name"], row["first_name"], row["birth_date"])
         spelled = Names(first=tidy(row["first_name"]), last=tidy(row["last_name"]))
-        names.setdefault(person.identity, spelled)
+        names.setdefault(keys.of_row(row).identity, spelled)
     return names

@@ -12,10 +12,11 @@ import re
 import secrets
 import unicodedata
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from millpond.catalog.interactions import LONGEST_ID
 from millpond.errors import MillpondError
@@ -67,6 +68,10 @@ class PersonKeys:
         identity = f"person:{self._hash('person', *names, day)}"
         return Person(identity, self._hash("names", *names), day is not None)
 
+    def of_row(self, row: Mapping[str, Any]) -> Person:
+        """The person of a row of `interactions_anonymous`."""
+        return self.person(row["last_name"], row["first_name"], row["birth_date"])
+
     def _hash(self, *parts: str | None) -> str:
         # JSON, so that no two lists of parts are one text.
         return hmac.digest(self._secret, json.dumps(parts).encode(), "sha256").hex()
@@ -96,6 +101,7 @@ def person_keys(file: Path, is_needed: Callable[[], bool]) -> PersonKeys:
 
 def _make_key(file: Path) -> None:
     """A new key, whole or not at all; of two at once, the first stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     new.touch(mode=0o600)
     new.write_text(f"{secrets.token_hex(KEY_BYTES)}\n")
