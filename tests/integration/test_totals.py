@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from hdfs_native import Client
 from millpond.catalog.interactions import ANONYMOUS, COUNTS, TABLES
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
+from millpond.catalog.tables import Table
 from millpond.cluster import postgres
 from millpond.errors import BadInputError, CheckFailedError, MillpondError
 from millpond.interactions.apply import apply_hour
@@ -33,6 +34,11 @@ ELSEWHERE: Person = (" LEFÈVRE", "zoé", "1981-02-03", None)
 PAUL: Person = ("Martin", "Paul", None, None)
 
 
+def rows_of(table: Table, rows: Sequence[Mapping[str, object]], hour: Hour) -> pa.Table:
+    dated = [{**row, "hour": str(hour)} for row in rows]
+    return pa.Table.from_pylist(dated, schema=arrow_schema(table))
+
+
 @dataclass(frozen=True)
 class Totals:
     """A root and a ledger of a test's own."""
@@ -51,21 +57,10 @@ class Totals:
         names = [column.name for column in ANONYMOUS.columns]
         anonymous = [dict(zip(names, (*p, n), strict=True)) for p, n in persons.items()]
         counts = [{"customer_id": id_, "interactions": n} for id_, n in customers.items()]
-        publisher.publish(ANONYMOUS, self._rows(ANONYMOUS.name, anonymous, hour))
-        figures = {"counted": sum(customers.values()), "anonymous": sum(persons.values())}
-        rows = sum(figures.values()) + bad
-        publisher.publish(
-            COUNTS,
-            self._rows(COUNTS.name, counts, hour),
-            **{"in": rows},
-            **figures,
-            quarantined=bad,
-        )
-
-    def _rows(self, name: str, rows: list[dict[str, object]], hour: Hour) -> pa.Table:
-        [table] = [table for table in TABLES if table.name == name]
-        dated = [{**row, "hour": str(hour)} for row in rows]
-        return pa.Table.from_pylist(dated, schema=arrow_schema(table))
+        publisher.publish(ANONYMOUS, rows_of(ANONYMOUS, anonymous, hour))
+        counted, unnamed = sum(customers.values()), sum(persons.values())
+        figures = {"in": counted + unnamed + bad, "counted": counted, "anonymous": unnamed}
+        publisher.publish(COUNTS, rows_of(COUNTS, counts, hour), (), **figures, quarantined=bad)
 
     def totals(self) -> dict[str, int]:
         with Ledger(self.settings.ledger_url).transaction() as database:
