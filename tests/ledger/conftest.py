@@ -11,6 +11,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from millpond.catalog.settings import Settings
 from millpond.cluster import postgres, processes
 from millpond.interactions.ledger import Ledger
+from tests.ledger.posting import Posting
 from tests.ledger.reference import Reference
 from tests.ledger.world import empty
 
@@ -55,3 +56,9 @@ def reference(tmp_path: Path) -> Iterator[Reference]:
     """A reference service that has heard nothing."""
     with Reference(tmp_path / "requests.jsonl") as found:
         yield found
+
+
+@pytest.fixture
+def posting(ledger: Ledger, ledger_url: str, reference: Reference) -> Posting:
+    """An empty ledger and a service that has heard nothing, and posters between them."""
+    return Posting(ledger, ledger_url, reference)

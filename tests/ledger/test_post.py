@@ -1,11 +1,8 @@
 """Posting from a real ledger to the reference service: what is sent, when, what is known then."""
 
 import json
-import signal
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
-from email.utils import format_datetime
+from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any
 
@@ -16,20 +13,13 @@ from hypothesis import strategies as st
 
 from millpond.errors import BadInputError
 from millpond.interactions import attempts
-from millpond.interactions.ledger import Ledger
 from millpond.interactions.post import ALIKE, Pace, seconds_to_post
 from millpond.interactions.schema import META
-from millpond.interactions.service import CustomerService, Endpoint
 from tests.ledger.posting import PACE, Posting
-from tests.ledger.reference import CONTRACT, Reference, wait_until
+from tests.ledger.reference import wait_until
 
 REFUSED = {"answer": "status", "status": 422, "applied": False}
 FAILED = {"answer": "status", "status": 500, "applied": False}
-
-
-@pytest.fixture
-def posting(ledger: Ledger, ledger_url: str, reference: Reference) -> Posting:
-    return Posting(ledger, ledger_url, reference)
 
 
 def test_every_total_is_posted_once(posting: Posting) -> None:
@@ -51,47 +41,6 @@ def test_a_total_that_changes_is_posted_again_under_another_key(posting: Posting
     assert [request["key"] for request in posting.reference.requests] == [
         sha256(f'{ledger_id} "a" {version}'.encode()).hexdigest() for version in (1, 2)
     ]
-
-
-@pytest.mark.parametrize(
-    ("fault", "outcome", "is_doubtful"),
-    [
-        (FAILED, "retry", False),
-        ({"answer": "status", "status": 500}, "retry", False),  # a lie
-        ({"answer": "status", "status": 429, "applied": False}, "retry", False),
-        ({"answer": "html", "status": 502, "applied": False}, "retry", False),
-        ({"answer": "html"}, "ambiguous", True),
-        ({"answer": "half"}, "ambiguous", True),
-        ({"answer": "reset", "applied": False}, "ambiguous", True),
-        ({"answer": "reset"}, "ambiguous", True),
-        ({"seconds": 1.5}, "ambiguous", True),
-    ],
-)
-def test_what_was_not_confirmed_is_sent_again(
-    posting: Posting, fault: dict[str, Any], outcome: str, *, is_doubtful: bool
-) -> None:
-    posting.total({"1": 7})
-    posting.reference.faults(fault)
-    assert posting.post() == {outcome: 1, "ack": 1, "pending": 0}
-    assert posting.customers()["1"].is_doubtful is is_doubtful
-    posting.check()
-    posting.drain()
-    # What was ever doubtful is sent once more in the next hour.
-    assert posting.outcomes()["ack"] == 1 + is_doubtful
-    posting.check()
-
-
-def test_a_request_that_is_applied_late_is_mended_in_the_next_hour(posting: Posting) -> None:
-    posting.total({"1": 7})
-    posting.reference.faults({"seconds": 4})  # the poster waits for 1 s
-    poster = posting.process()
-    wait_until(lambda: any(attempt.sent_at for attempt in posting.attempts()))
-    posting.total({"1": 8})
-    assert poster.wait(30) == 0
-    assert posting.reference.counts == {"1": 8}
-    wait_until(lambda: posting.reference.counts == {"1": 7})  # after the newer one
-    posting.drain()
-    posting.check()
 
 
 def test_a_refused_version_is_a_dead_letter_and_the_next_one_is_tried(posting: Posting) -> None:
@@ -164,49 +113,6 @@ def test_one_request_of_a_customer_is_in_flight_whatever_is_applied(posting: Pos
     posting.check()
 
 
-def test_nothing_is_sent_earlier_than_asked(posting: Posting) -> None:
-    posting.total(map(str, range(40)))
-    posting.reference.faults({**FAILED, "status": 429, "retry_after": "2", "applied": False})
-    posting.post()
-    check_patience(posting, 2)
-
-
-def test_nothing_is_sent_before_the_date_that_was_asked_for(posting: Posting) -> None:
-    posting.total(map(str, range(40)))
-    then = datetime.now(UTC) + timedelta(seconds=4)
-    date = format_datetime(then, usegmt=True)
-    posting.reference.faults({**FAILED, "status": 503, "retry_after": date, "applied": False})
-    posting.post()
-    late = [r for r in posting.reference.requests if r["at"] > int(then.timestamp())]
-    early = [r for r in posting.reference.requests if r["at"] <= int(then.timestamp())]
-    assert late
-    assert len(early) <= PACE.threads  # those that were on their way
-    posting.check()
-
-
-def check_patience(posting: Posting, seconds: float) -> None:
-    asked = next(r for r in posting.reference.requests if r["status"] == 429)["at"]
-    after = [r["at"] - asked for r in posting.reference.requests if r["at"] > asked]
-    assert len([wait for wait in after if wait < seconds]) < PACE.threads
-    assert max(after) >= seconds
-    posting.check()
-
-
-def test_a_service_that_fails_again_and_again_is_left_alone(posting: Posting) -> None:
-    posting.total(map(str, range(200)))
-    posting.reference.faults({**FAILED, "times": 0})
-    began = time.monotonic()
-    poster = posting.poster(seconds=3)
-    summary = poster.run()
-    assert time.monotonic() - began < 3 + PACE.answer
-    # Ten failures, what was on its way with them, and one probe after each rest of
-    # 0.05, 0.1, ... 1.6 s.
-    assert 10 < len(posting.reference.requests) <= 10 + PACE.threads + 6
-    assert summary["pending"] == 200
-    posting.drain()
-    posting.check()
-
-
 def test_a_version_is_tried_so_often_in_a_run_and_again_in_the_next(posting: Posting) -> None:
     posting.total({"1": 1})
     posting.reference.faults({**FAILED, "times": 0})
@@ -214,107 +120,6 @@ def test_a_version_is_tried_so_often_in_a_run_and_again_in_the_next(posting: Pos
     assert posting.post(seconds=2, pace=three) == {"retry": 3, "pending": 1}
     posting.reference.faults()
     wait_until(lambda: posting.post()["pending"] == 0)
-    posting.check()
-
-
-def test_an_expired_token_is_renewed_once_and_then_the_run_stops(posting: Posting) -> None:
-    tokens = iter(["old", "new", "never asked for"])
-    reads = []
-
-    def read() -> Endpoint:
-        reads.append(token := next(tokens))
-        return Endpoint(posting.reference.url, "", token)
-
-    posting.service = CustomerService(read, CONTRACT)
-    posting.total(map(str, range(100)))
-    posting.reference.ask_for("Bearer new")
-    summary = posting.post()
-    assert summary["ack"] == 100
-    posting.check()
-    # From now on nothing is good enough.
-    posting.reference.ask_for("Bearer newest")
-    posting.total(map(str, range(100)), 2)
-    with pytest.raises(BadInputError, match="it answered 401, also after"):
-        posting.post()
-    assert reads == ["old", "new", "never asked for"]
-    assert {row.dead_version for row in posting.customers().values()} == {None}
-
-
-def test_a_secret_is_in_no_log_line(posting: Posting, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
-    posting.service = posting.reference.service(TIMEOUT_OF_TEST, user="me", password="pl4nted")
-    posting.reference.ask_for("Bearer other")
-    posting.total(["1"])
-    with pytest.raises(BadInputError) as raised:
-        posting.post()
-    assert caplog.messages
-    assert "pl4nted" not in f"{caplog.text} {raised.value!r}"
-
-
-TIMEOUT_OF_TEST = (1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("point", "left", "seen"),
-    [
-        ("claimed", "unsent", 0),
-        ("before-send", "ambiguous", 0),
-        ("after-send", "ambiguous", 1),
-        ("recorded", "ack", 1),
-    ],
-)
-def test_a_killed_poster_is_followed_by_one_that_knows_what_it_left(
-    posting: Posting, point: str, left: str, seen: int
-) -> None:
-    posting.total({"1": 7})
-    assert posting.process(crash_at=point).wait(30) == -signal.SIGKILL
-    assert len(posting.reference.requests) == seen
-    posting.post()
-    assert posting.attempts()[0].outcome == left
-    # It was closed only when nothing of it could arrive any more.
-    assert posting.attempts()[0].ended_at >= posting.attempts()[0].deadline or left == "ack"
-    posting.drain()
-    posting.check()
-    assert posting.outcomes() == ACKS[left]
-
-
-ACKS = {
-    "unsent": {"unsent": 1, "ack": 1},
-    "ambiguous": {"ambiguous": 1, "ack": 2},  # once more in the next hour
-    "ack": {"ack": 1},
-}
-
-
-def test_a_poster_that_was_stopped_past_its_deadline_sends_nothing_more(posting: Posting) -> None:
-    posting.total(map(str, range(100)))
-    posting.reference.faults({"seconds": 0.3, "times": 0})
-    old = posting.process()
-    wait_until(lambda: len(posting.reference.requests) > PACE.threads)
-    old.send_signal(signal.SIGSTOP)
-    new = posting.post()
-    posting.total(map(str, range(100)), 2)
-    posting.post()
-    before = len(posting.reference.requests)
-    old.send_signal(signal.SIGCONT)
-    assert old.wait(30) == 12  # superseded
-    assert len(posting.reference.requests) == before
-    assert new["ack"] > 0
-    posting.drain()
-    posting.check()
-
-
-def test_a_second_poster_waits_for_the_deadlines_of_the_first(posting: Posting) -> None:
-    posting.total(map(str, range(50)))
-    posting.reference.faults({"seconds": 0.3, "times": 0})
-    first = posting.process()
-    wait_until(lambda: posting.reference.requests)
-    posting.reference.faults()
-    posting.post()
-    assert first.wait(30) == 12
-    [one, other] = sorted({attempt.epoch for attempt in posting.attempts()})
-    deadline = max(a.deadline for a in posting.attempts() if a.epoch == one and a.outcome != "ack")
-    assert all(a.sent_at > deadline for a in posting.attempts() if a.epoch == other)
-    posting.drain()
     posting.check()
 
 

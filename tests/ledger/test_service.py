@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,59 +23,13 @@ from millpond.interactions.service import (
     seconds_to_wait,
 )
 from tests.ledger.reference import CONTRACT, Reference
+from tests.ledger.servers import RawServer, certificate_of, tls
 
 FOREVER = float("inf")
 
 
 def post(service: CustomerService, customer: str = "12", count: int = 3) -> Answer:
     return service.post_count(customer, count, "k", FOREVER)
-
-
-class RawServer:
-    """A server that keeps the bytes of each request and answers with the bytes it was given."""
-
-    def __init__(self, answer: bytes, context: ssl.SSLContext | None = None) -> None:
-        self.asked: list[bytes] = []
-        self._answer, self._context = answer, context
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-                if self._context:
-                    connection = self._context.wrap_socket(connection, server_side=True)
-            except ssl.SSLError:  # the client did not trust it
-                continue
-            except OSError:
-                return
-            with connection:
-                self.asked.append(request_of(connection))
-                connection.sendall(self._answer)
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join()
-
-
-def request_of(connection: socket.socket) -> bytes:
-    """A request to the end of its body."""
-    read = b""
-    while b"\r\n\r\n" not in read:
-        read += connection.recv(65536)
-    head, _, body = read.partition(b"\r\n\r\n")
-    [length] = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
-    while len(body) < int(length.split(b":")[1]):
-        body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
 
 
 Serve = Callable[..., RawServer]
@@ -281,23 +234,9 @@ def test_threads_that_are_refused_together_read_a_token_once(reference: Referenc
     assert post(service).outcome == Outcome.ACK
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate that nobody but its owner trusts, in one file."""
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", file, "-out", f"{file}.crt"]
-    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", *map(str, key), *name]
-    subprocess.run(command, check=True, capture_output=True)
-    with file.open("a") as both:
-        both.write(Path(f"{file}.crt").read_text())
-    return file
-
-
-def test_a_certificate_that_nobody_vouches_for_stops(serve: Serve, certificate: Path) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    server = serve(OK, context)
+def test_a_certificate_that_nobody_vouches_for_stops(serve: Serve, tmp_path: Path) -> None:
+    certificate = certificate_of("127.0.0.1", tmp_path)
+    server = serve(OK, tls(certificate))
     answer = post(at(server, "https"))
     assert answer.outcome == Outcome.STOP
     assert "its certificate is not trusted" in answer.why
