@@ -32,9 +32,7 @@ def told(platform: Platform) -> tuple[str, dict[str, Any]]:
         assert filled.returncode == 0, filled.stderr
     hour, truth = max(json.loads(file.read_text())["hours"].items())
     api = AirflowApi(platform.settings, HOURLY)
-    run_id = runs._own_interval(api, Hour.parse(hour))
-    api.unpause()
-    runs._follow(api, run_id)
+    runs.run_own(api, Hour.parse(hour))
     return hour, truth
 
 
@@ -77,9 +75,8 @@ def test_messages_of_a_sealed_hour_are_refused(
 def test_an_hour_that_is_not_over_is_not_sealed(platform: Platform) -> None:
     api = AirflowApi(platform.settings, HOURLY)
     run_id = api.create_run_with({"hour": str(Hour.of(datetime.now(UTC)).next)})
-    api.unpause()
     with pytest.raises(MillpondError, match="is not over yet"):
-        runs._follow(api, run_id)
+        runs.follow(api, run_id)
 
 
 def test_what_says_who_somebody_is_is_for_its_owner_alone(

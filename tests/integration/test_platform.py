@@ -15,7 +15,8 @@ import pytest
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.settings import Settings
-from millpond.cluster.config import venv_bin
+from millpond.cluster.config import CLASS_ARCHIVE, SHORT_JVM, spark_class_path, venv_bin
+from millpond.cluster.java import java_home
 from tests.integration.local_platform import Platform, environment, free_port_base
 
 PARTS = {
@@ -132,3 +133,17 @@ def test_down_leaves_no_process_of_an_up_that_was_killed_midway(elsewhere: Platf
     stopped = elsewhere.millpond("down")
     assert stopped.returncode == 0, stopped.stderr
     assert elsewhere.processes() == []
+
+
+def maps_the_archive(class_path: str) -> bool:
+    """Whether a JVM that must use the archive of Spark's classes starts."""
+    java = str(java_home() / "bin" / "java")
+    options = (*SHORT_JVM.split(), "-Xshare:on", f"-XX:SharedArchiveFile={CLASS_ARCHIVE}")
+    command = [java, *options, "-cp", class_path, "-version"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_jvm_maps_sparks_classes_before_the_folders_of_a_container(platform: Platform) -> None:
+    folder = str(platform.settings.home)
+    assert maps_the_archive(f"{spark_class_path()}:{folder}")
+    assert not maps_the_archive(f"{folder}:{spark_class_path()}")

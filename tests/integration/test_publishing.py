@@ -127,6 +127,26 @@ def test_an_attempt_overtaken_after_it_looked_at_the_claim_changes_nothing(
     assert stored.number(day) == 2
 
 
+def test_commits_at_once_all_take_place_and_of_one_number_one_does(
+    platform: Platform, stored: StoredTable, days: Iterator[date]
+) -> None:
+    """Without Spark, so that they meet at the same version of the table much more often."""
+    chosen = [next(days) for _ in range(6)]
+    before = stored.version()
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda ds: stored.commit(ds, 1, [], f"receipt of {ds}"), chosen * 2))
+    # A number is one attempt's: who finds it there takes it for its own commit.
+    assert stored.version() == before + len(chosen)
+    assert [stored.number(ds) for ds in chosen] == [1] * len(chosen)
+
+
+def test_a_number_that_has_been_passed_is_refused(stored: StoredTable, day: date) -> None:
+    stored.commit(day, 2, [], "later")
+    with pytest.raises(SupersededError, match="number 1 .* came after number 2"):
+        stored.commit(day, 1, [], "earlier")
+    assert stored.number(day) == 2
+
+
 def test_rows_that_break_a_check_leave_the_former_rows(
     spark: SparkSession, platform: Platform, stored: StoredTable, day: date
 ) -> None:

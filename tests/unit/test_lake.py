@@ -50,13 +50,13 @@ class Folder(Hdfs):
     """A folder of receipts, by the names of its files."""
 
     def __init__(self, *receipts: Receipt) -> None:
-        self.files = {f"{receipt.number}.json": receipt.to_bytes() for receipt in receipts}
+        self.contents = {f"{receipt.number}.json": receipt.to_bytes() for receipt in receipts}
 
     def names(self, folder: str) -> list[str]:
-        return [*self.files, "claim", "failed-g-1.json"]
+        return [*self.contents, "claim", "failed-g-1.json"]
 
     def read(self, path: str) -> bytes | None:
-        return self.files.get(path.rpartition("/")[2])
+        return self.contents.get(path.rpartition("/")[2])
 
 
 def test_what_counts_is_the_current_receipt_and_refusals_after_it() -> None:

@@ -59,12 +59,17 @@ def produce(
         "topic": here.interactions_topic,
         "hours": {str(h): t.as_json() for h, t in sent.items()},
     }
-    file = truth or here.home / "interactions-truth.json"
+    file = truth or truth_file(here)
     write_private(file, json.dumps(told, indent=1, ensure_ascii=False))
     messages.print(
         f"sent {hours * rate} messages of {chosen[0]} to {chosen[-1]} to topic "
         f"{here.interactions_topic}; what a count must say is in {file}"
     )
+
+
+def truth_file(here: Settings) -> Path:
+    """Where the truth about made-up interactions is, unless told otherwise."""
+    return here.home / "interactions-truth.json"
 
 
 @app.command()

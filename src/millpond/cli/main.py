@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from millpond.cli import customers, interactions, platform, runs, tables
+from millpond.cli import customers, demo, interactions, platform, runs, tables
 from millpond.cli.console import messages
 from millpond.errors import MillpondError
 
@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(platform.up, platform.down, platform.status, platform.doctor),
-    *(runs.run, runs.demo),
+    *(runs.run, demo.demo),
     *(tables.show, tables.history, tables.receipt),
 )
 for command in COMMANDS:

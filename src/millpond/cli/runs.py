@@ -1,4 +1,4 @@
-"""`millpond run` and `millpond demo`: the daily DAG, followed to its end."""
+"""`millpond run`: a DAG's run, followed to its end, and what it published."""
 
 import time
 from collections.abc import Mapping
@@ -13,8 +13,7 @@ from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.airflow_api import AirflowApi
-from millpond.cli.console import Format, by_name, day, messages, output, settings
-from millpond.cli.tables import print_rows
+from millpond.cli.console import by_name, day, messages, settings
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.manifests import find_manifest
@@ -27,7 +26,6 @@ POLL_SECONDS = 1.0
 LAST_LINES = 15
 # On the way to running; there are too many tasks to tell each step of each.
 UNTOLD = ("waiting", "scheduled", "queued")
-DEMO_ROWS = 10
 
 Ds = Annotated[str | None, typer.Option(help="YYYY-MM-DD; yesterday by default")]
 
@@ -43,7 +41,7 @@ def run(
 ) -> None:
     """Run the daily DAG for a date and follow it to its end."""
     here = settings()
-    chosen = _finished_day(ds)
+    chosen = finished_day(ds)
     wanted = [_known(name) for name in only or ()]
     analyses = wanted or list(ANALYSES)
     params = {
@@ -53,25 +51,8 @@ def run(
     }
     run_day(here, chosen, params)
     _say_published(here, chosen, analyses)
-    _say_warnings(here, chosen, analyses)
+    say_warnings(here, chosen, analyses)
     _warn_of_other_sources(here, chosen, analyses)
-
-
-def demo(ds: Ds = None) -> None:
-    """Run the daily DAG unless its results are current, and show them."""
-    here = settings()
-    chosen = _finished_day(ds)
-    stale = [a for a in ANALYSES if not _is_current(here, a, chosen)]
-    if stale:
-        run_day(here, chosen, {})
-    else:
-        messages.print(f"the results of {chosen} are of the same inputs and code: nothing to run")
-    _say_warnings(here, chosen, list(ANALYSES))
-    for each in ANALYSES:
-        rows = _stored(here, each.mart).read(chosen)
-        output.print(f"\n{each.question} ({each.name}, {chosen})")
-        print_rows(rows.slice(0, DEMO_ROWS), Format.TABLE)
-    _print_addresses(here)
 
 
 def run_day(here: Settings, ds: date, params: Mapping[str, Any]) -> None:
@@ -85,12 +66,18 @@ def run_day(here: Settings, ds: date, params: Mapping[str, Any]) -> None:
     """
     api = AirflowApi(here)
     if any(params.values()):
-        run_id = api.create_run_with({"ds": str(ds), **params})
+        follow(api, api.create_run_with({"ds": str(ds), **params}))
     else:
-        run_id = _own_interval(api, ds)
-    api.unpause()
-    messages.print(f"following {api.page(run_id)}")
-    _follow(api, run_id)
+        run_own(api, ds)
+
+
+def run_own(api: AirflowApi, partition: Partition) -> None:
+    """Have the run that owns the interval of a day or an hour compute everything, and wait.
+
+    Raises:
+        MillpondError: It failed; the sentence ends with what the failed task said last.
+    """
+    follow(api, _own_interval(api, partition))
 
 
 def _own_interval(api: AirflowApi, partition: Partition) -> str:
@@ -106,7 +93,14 @@ def _own_interval(api: AirflowApi, partition: Partition) -> str:
     return run_id
 
 
-def _follow(api: AirflowApi, run_id: str) -> None:
+def follow(api: AirflowApi, run_id: str) -> None:
+    """Have the scheduler run what waits, say each step of a run, and return when it has succeeded.
+
+    Raises:
+        MillpondError: It failed; the sentence ends with what the failed task said last.
+    """
+    api.unpause()
+    messages.print(f"following {api.page(run_id)}")
     shown: dict[str, str] = {}
     while True:
         state, tasks = api.state(run_id), api.tasks(run_id)
@@ -130,7 +124,8 @@ def _explain(api: AirflowApi, run_id: str) -> None:
     raise MillpondError(f"{names} failed; see {api.page(run_id)}{last}")
 
 
-def _finished_day(ds: str | None) -> date:
+def finished_day(ds: str | None) -> date:
+    """The day that is written so, or yesterday; MillpondError if it is not over."""
     today = datetime.now(UTC).date()
     chosen = day(ds) if ds else today - timedelta(days=1)
     if chosen >= today:
@@ -161,7 +156,7 @@ def _say_published(here: Settings, ds: date, analyses: list[Analysis]) -> None:
             messages.print(f"{of.name}: {rows} rows; `millpond show {of.name} --ds {ds}`")
 
 
-def _say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:
+def say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:
     """Checks that failed without stopping a table, and tables that were not published by rule."""
     datasets = sorted({name for of in analyses for name in of.inputs})
     for table in (*(dataset(name).clean for name in datasets), *(of.mart for of in analyses)):
@@ -182,7 +177,7 @@ def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -
             )
 
 
-def _is_current(here: Settings, of: Analysis, ds: date) -> bool:
+def is_computed(here: Settings, of: Analysis, ds: date) -> bool:
     """Whether a mart was last computed from the inputs and the code that a run would use."""
     mart = _latest_receipt(here, of.mart, ds)
     if mart is None or mart.settings or mart.code_version != _code(here, of.name):
@@ -212,12 +207,3 @@ def _code(here: Settings, application: str) -> str:
 
 def _stored(here: Settings, table: Table) -> StoredTable:
     return StoredTable(table, here.hdfs_url, here.root)
-
-
-def _print_addresses(here: Settings) -> None:
-    namenode = f"http://127.0.0.1:{here.port('namenode-http')}"
-    messages.print(
-        f"\nAirflow        {here.airflow_url} (user {here.airflow_user}, password in "
-        f"{here.airflow_passwords})\nYARN           {here.yarn_url}\nHDFS           {namenode}\n"
-        f"Spark history  {here.history_url}\n\n`make down` stops everything; the data stays."
-    )

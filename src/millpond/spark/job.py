@@ -86,7 +86,7 @@ class Job:
         return self._read(stored, opened.version())
 
     def _read(self, stored: StoredTable, version: int) -> DataFrame:
-        # The files that the log names: Delta's own reader costs a session 8 s of processor time.
+        # The files that the log names: Delta's own reader runs Spark jobs to find these few.
         columns = ", ".join(f"{column.name} {column.type}" for column in stored.table.columns)
         if files := stored.files(self.run.partition, version):
             return self.spark.read.schema(columns).parquet(*files)
