@@ -3,10 +3,13 @@ import configparser
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
+import psutil
 import pytest
 
+from millpond.catalog.analyses import ANALYSES, Size
 from millpond.catalog.settings import PORT_OFFSETS, Settings
 from millpond.cluster import config, daemons
 from millpond.cluster.config import Secrets
@@ -85,10 +88,27 @@ def test_no_web_server_takes_applications_from_anybody(settings: Settings) -> No
 def test_one_application_fits_into_the_smallest_machine(settings: Settings) -> None:
     yarn = properties(config.yarn_site(settings, 4096))
     step = int(yarn["yarn.scheduler.minimum-allocation-mb"])
-    container = config.SPARK_MEMORY_MB + config.SPARK_OVERHEAD_MB
+    container = 1024 + 384  # the heap, and what Spark adds at least
     assert container % step == 0
-    assert 2 * container <= int(yarn["yarn.nodemanager.resource.memory-mb"])
+    assert Size().total_mb == 2 * container <= int(yarn["yarn.nodemanager.resource.memory-mb"])
     assert container <= int(yarn["yarn.scheduler.maximum-allocation-mb"])
+
+
+@pytest.mark.parametrize("machine_gb", [6, 8, 12, 16, 64])
+def test_all_applications_of_the_pool_fit_into_the_queue(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, machine_gb: int
+) -> None:
+    memory = SimpleNamespace(total=machine_gb * 2**30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    queue = int(
+        properties(config.yarn_site(settings, config.yarn_memory_mb()))[
+            "yarn.scheduler.maximum-allocation-mb"
+        ]
+    )
+    slots = config.concurrent_applications(config.yarn_memory_mb())
+    largest = sorted((of.size.total_mb for of in ANALYSES), reverse=True)
+    assert sum(largest[:slots]) <= queue
+    assert slots == (2 if machine_gb >= 12 else 1)
 
 
 def test_a_second_attempt_never_starts(settings: Settings) -> None:

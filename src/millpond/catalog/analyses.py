@@ -40,11 +40,37 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Size:
+    """What an application asks YARN for: heaps in MB, executors, cores of each, and the queue.
+
+    The default is enough for all that is bundled, and two of them fit beside the daemons of a
+    machine of 12 GB. Without a queue, that of Airflow's connection is taken.
+    """
+
+    driver_mb: int = 1024
+    executor_mb: int = 1024
+    executors: int = 1
+    cores: int = 1
+    queue: str | None = None
+
+    @property
+    def total_mb(self) -> int:
+        """The memory of all its containers."""
+        return _container_mb(self.driver_mb) + self.executors * _container_mb(self.executor_mb)
+
+
+def _container_mb(heap_mb: int) -> int:
+    """What Spark asks for: a tenth more, at least 384 MB, for all that is no heap, Python too."""
+    return heap_mb + max(384, heap_mb // 10)
+
+
+@dataclass(frozen=True)
 class Analysis:
     """A question answered by `spark_apps/<name>.py` into the mart of the same name.
 
     `inputs` are names of datasets. `chart` names the columns a bar chart shows: label, then value.
-    `companions` are tables that are published together with the mart, before it.
+    `companions` are tables that are published together with the mart, before it. `size` is what
+    its application asks YARN for.
     """
 
     name: str
@@ -57,6 +83,7 @@ class Analysis:
     export: bool = True
     parameters: tuple[Parameter, ...] = ()
     companions: tuple[Table, ...] = ()
+    size: Size = Size()
 
     def __post_init__(self) -> None:
         known = [d.name for d in DATASETS]

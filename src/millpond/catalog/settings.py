@@ -58,10 +58,24 @@ SETTINGS = (
     Setting("MILLPOND_PORT_BASE", "18000", "first of the local platform's block of 100 ports"),
     Setting("MILLPOND_DATA_DIR", "include/data", "source files: a folder or an http(s):// base"),
     Setting("MILLPOND_APPS_DIR", "spark_apps", "folder of the Spark applications"),
+    Setting("MILLPOND_DAGS_DIR", "dags", "folder of the DAGs that the local platform runs"),
     Setting("MILLPOND_ROOT", "/millpond", "root of all zones on HDFS"),
     Setting("MILLPOND_DEPLOYMENT", "local", "tells this platform's YARN applications from others'"),
     Setting("MILLPOND_HDFS_URL", "hdfs://127.0.0.1:<base+20>", "the NameNode, or a nameservice"),
-    Setting("MILLPOND_YARN_URL", "http://127.0.0.1:<base+88>", "the ResourceManager's web address"),
+    Setting(
+        "MILLPOND_YARN_URL",
+        "http://127.0.0.1:<base+88>",
+        "the ResourceManager's web address, or those of several by commas. Give hosts with a dot: "
+        "Airflow's log makes no links of others",
+    ),
+    Setting(
+        "MILLPOND_YARN_CA", "", "PEM file of the authorities that sign YARN's https:// certificates"
+    ),
+    Setting(
+        "MILLPOND_YARN_SILENCE",
+        "120",
+        "for how many seconds a task bears a ResourceManager that does not answer",
+    ),
     Setting("MILLPOND_HISTORY_URL", "http://127.0.0.1:<base+81>", "the Spark history server"),
     Setting("MILLPOND_AIRFLOW_URL", "http://127.0.0.1:<base+80>", "Airflow's REST API and pages"),
     Setting("MILLPOND_AIRFLOW_USER", "admin", "who `millpond run` is in Airflow"),
@@ -115,10 +129,13 @@ class Settings:
     port_base: int
     data_dir: str
     apps_dir: Path
+    dags_dir: Path
     root: str
     deployment: str
     hdfs_url: str
     yarn_url: str
+    yarn_ca: Path | None
+    yarn_silence: int
     history_url: str
     airflow_url: str
     airflow_user: str
@@ -152,10 +169,15 @@ class Settings:
             port_base=base,
             data_dir=data_dir if "://" in data_dir else str(Path(data_dir).resolve()),
             apps_dir=Path(environ.get("MILLPOND_APPS_DIR", PROJECT_DIR / "spark_apps")).resolve(),
+            dags_dir=Path(environ.get("MILLPOND_DAGS_DIR", PROJECT_DIR / "dags")).resolve(),
             root=_root(environ.get("MILLPOND_ROOT", "/millpond")),
             deployment=_deployment(environ.get("MILLPOND_DEPLOYMENT", "local")),
             hdfs_url=address("MILLPOND_HDFS_URL", "hdfs", "namenode-rpc"),
             yarn_url=address("MILLPOND_YARN_URL", "http", "yarn-http"),
+            yarn_ca=_file("MILLPOND_YARN_CA", environ.get("MILLPOND_YARN_CA", "")),
+            yarn_silence=_seconds(
+                "MILLPOND_YARN_SILENCE", environ.get("MILLPOND_YARN_SILENCE", "120")
+            ),
             history_url=address("MILLPOND_HISTORY_URL", "http", "spark-history"),
             airflow_url=address("MILLPOND_AIRFLOW_URL", "http", "airflow"),
             airflow_user=environ.get("MILLPOND_AIRFLOW_USER", "admin"),
@@ -198,6 +220,18 @@ def _address(variable: str, text: str, scheme: str) -> str:
     if not re.match(rf"{scheme}s?://[^/\s]", text):
         raise MillpondError(f"{variable} is {text!r}; give an address such as {scheme}://HOST:PORT")
     return text.rstrip("/")
+
+
+def _file(variable: str, text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise MillpondError(f"{variable} is {text!r}, which is no file; give the path of one")
+    return Path(text).resolve() if text else None
+
+
+def _seconds(variable: str, text: str) -> int:
+    if not text.isdecimal():
+        raise MillpondError(f"{variable} is {text!r}; give a whole number of seconds")
+    return int(text)
 
 
 def _root(text: str) -> str:

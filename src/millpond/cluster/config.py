@@ -19,18 +19,14 @@ from xml.sax.saxutils import escape
 
 import psutil
 
+from millpond.catalog.analyses import ANALYSES, Size
 from millpond.catalog.settings import PROJECT_DIR, Settings
 from millpond.cluster import jars
 from millpond.cluster.java import java_home
 
 LOOPBACK = "127.0.0.1"
-# Small applications on one machine: a gigabyte each for driver and executor is enough, and two
-# applications at once fit beside the daemons. YARN adds 384 MB to each container for what the JVM
-# needs beside its heap, and Python lives there too.
-SPARK_MEMORY_MB = 1024
-SPARK_OVERHEAD_MB = 384
 # Applications at once, in Airflow's pool and so on YARN: two saturate a small machine.
-CONCURRENT_APPLICATIONS = 2
+MOST_APPLICATIONS = 2
 # The first compiler alone: a short application ends before the second one pays for itself. The
 # serial collector: no threads that fight for two cores.
 SHORT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -122,6 +118,15 @@ def os_user() -> str:
 def yarn_memory_mb() -> int:
     """What containers may use together: half the machine, and never more than 10 GB of it."""
     return min(10 * 1024, psutil.virtual_memory().total // 2**20 // 2)
+
+
+def concurrent_applications(memory_mb: int) -> int:
+    """How many applications YARN's memory holds at once, whole.
+
+    Of more than it holds, each may get its driver and none an executor, and all wait for ever.
+    """
+    largest = max(of.size.total_mb for of in ANALYSES)
+    return max(1, min(MOST_APPLICATIONS, memory_mb // largest))
 
 
 def core_site(settings: Settings) -> str:
@@ -269,6 +274,7 @@ def spark_defaults(settings: Settings) -> str:
     history = f"{local_hdfs_url(settings)}/spark-history"
     python = str(venv_bin() / "python")
     spark_jvm = f"{SHORT_JVM} -XX:SharedArchiveFile={CLASS_ARCHIVE}"
+    size = Size()
     values = {
         # Jars that every container reads from this disk; otherwise each submission uploads 462 MB.
         "spark.yarn.jars": f"local:{spark_home()}/jars/*,local:{extras}",
@@ -283,12 +289,10 @@ def spark_defaults(settings: Settings) -> str:
         # How often the driver asks for its executors: default 3 s, felt in an application of 15 s.
         "spark.yarn.scheduler.heartbeat.interval-ms": "500",
         "spark.yarn.scheduler.initial-allocation.interval": "100ms",
-        "spark.driver.memory": f"{SPARK_MEMORY_MB}m",
-        "spark.executor.memory": f"{SPARK_MEMORY_MB}m",
-        "spark.driver.memoryOverhead": f"{SPARK_OVERHEAD_MB}m",
-        "spark.executor.memoryOverhead": f"{SPARK_OVERHEAD_MB}m",
-        "spark.executor.instances": "1",
-        "spark.executor.cores": "1",
+        "spark.driver.memory": f"{size.driver_mb}m",
+        "spark.executor.memory": f"{size.executor_mb}m",
+        "spark.executor.instances": str(size.executors),
+        "spark.executor.cores": str(size.cores),
         "spark.driver.extraJavaOptions": spark_jvm,
         "spark.executor.extraJavaOptions": spark_jvm,
         # One per core; the default of 200 is for hundreds of gigabytes.
@@ -315,7 +319,7 @@ def airflow_cfg(settings: Settings, secrets_: Secrets) -> str:
     return _ini(
         {
             "core": {
-                "dags_folder": str(PROJECT_DIR / "dags"),
+                "dags_folder": str(settings.dags_dir),
                 "plugins_folder": str(PROJECT_DIR / "plugins"),
                 "load_examples": "False",
                 "executor": "LocalExecutor",

@@ -8,12 +8,13 @@ from hdfs_native import Client
 from millpond.catalog.settings import Settings
 from millpond.catalog.zones import ZONES, personal
 from millpond.cluster.config import (
-    CONCURRENT_APPLICATIONS,
     LOOPBACK,
     at,
+    concurrent_applications,
     local_hdfs_url,
     os_user,
     passwords_file,
+    yarn_memory_mb,
 )
 from millpond.errors import MillpondError
 from millpond.interactions import topic
@@ -22,7 +23,7 @@ REQUEST_SECONDS = 30
 POOLS = (
     {
         "name": "yarn",
-        "slots": CONCURRENT_APPLICATIONS,
+        "slots": concurrent_applications(yarn_memory_mb()),
         "description": "Spark applications at once",
         "include_deferred": False,
     },

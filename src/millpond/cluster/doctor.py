@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from millpond.catalog.analyses import Size
 from millpond.catalog.settings import Settings
 from millpond.cluster import config, health, jars, platform, ports, postgres
 from millpond.cluster.java import require_java
@@ -156,7 +157,7 @@ def _yarn(settings: Settings) -> Iterator[Check]:
 
 def room_on_yarn(metrics: dict[str, int], applications: list[str]) -> Check:
     """Whether one more application fits, from the ResourceManager's metrics."""
-    asked = 2 * (config.SPARK_MEMORY_MB + config.SPARK_OVERHEAD_MB)
+    asked = Size().total_mb
     total, free = metrics["totalMB"], metrics["availableMB"]
     found = (
         f"an application asks for {asked} MB and 2 cores; {metrics['activeNodes']} node has "
