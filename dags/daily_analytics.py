@@ -7,6 +7,7 @@ a day covers that day, UTC, and starts when it is over.
 * *Backfill* or *clear* a run and it is computed anew; its date's rows are replaced in one commit.
 * `ds`: the date to compute, instead of the run's own.
 * `restage`: take the undated source file even if the date has one already.
+* `anew`: no try of a task goes on with an application of an earlier try; it is ended.
 * `only`: the analyses to compute; none means all.
 * `set`: other values for parameters of analyses, such as `{"als_rank": 20}`.
 """
@@ -32,6 +33,7 @@ with DAG(
     params={
         "ds": Param(None, type=["null", "string"], format="date", description="YYYY-MM-DD"),
         "restage": Param(default=False, type="boolean"),
+        "anew": Param(default=False, type="boolean"),
         "only": Param([], type="array", items={"enum": [a.name for a in ANALYSES]}),
         "set": Param({}, **parameters_schema([p for a in ANALYSES for p in a.parameters])),
     },

@@ -11,6 +11,7 @@ UTC, and starts when it is over.
 * *Clear* or *backfill* an hour and it is counted anew from the same offsets, as long as Kafka has
   them; sealing is never repeated.
 * `hour`: the hour to count, instead of the run's own.
+* `anew`: no try goes on with an application of an earlier try; it is ended.
 * `accept_loss`: seal although retention has deleted messages that nobody counted.
 """
 
@@ -44,6 +45,7 @@ with DAG(
             pattern=r"^\d{4}-\d\d-\d\dT\d\d$",
             description="YYYY-MM-DDTHH, UTC",
         ),
+        "anew": Param(default=False, type="boolean"),
         "accept_loss": Param(default=False, type="boolean"),
     },
     **{**DAG_DEFAULTS, **beginning(Settings.from_env(os.environ))},

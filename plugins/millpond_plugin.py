@@ -2,7 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from millpond.airflow.links import HistoryLink, YarnLink
+from millpond.airflow.links import HistoryLink, LogLink, YarnLink
 
 
 class MillpondPlugin(AirflowPlugin):
@@ -11,5 +11,6 @@ class MillpondPlugin(AirflowPlugin):
     name = "millpond"
     operator_extra_links = [  # noqa: RUF012  as Airflow declares it: an attribute, not a ClassVar
         YarnLink(),
+        LogLink(),
         HistoryLink(),
     ]

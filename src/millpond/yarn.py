@@ -1,10 +1,15 @@
 """YARN's ResourceManager over REST: what runs, how it ended, and an end to it."""
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import requests
 
+from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
 
 LIVE_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING")
@@ -20,6 +25,7 @@ class Application:
     """
 
     id: str
+    name: str
     state: str
     final_status: str
     diagnostics: str
@@ -43,6 +49,11 @@ class Application:
         return int(cluster), int(sequence)
 
 
+def forgotten(id_: str) -> Application:
+    """An application of which nobody knows more than its id."""
+    return _application({"id": id_, "state": "FORGOTTEN", "finalStatus": "UNDEFINED"})
+
+
 class ResourceManager:
     """The ResourceManager at one of several addresses (`http://host:port`, by commas).
 
@@ -50,11 +61,14 @@ class ResourceManager:
     more it knows none of them. That it knows nothing is believed only once it says it is active.
     """
 
-    def __init__(self, addresses: str, *, ca_file: str | None = None) -> None:
+    def __init__(self, addresses: str, *, ca: Path | None = None) -> None:
         self._addresses = [address.rstrip("/") for address in addresses.split(",")]
-        self._session = requests.Session()
-        self._session.trust_env = False  # a cluster's daemons are not behind the office's proxy
-        self._session.verify = ca_file or True
+        self._session = session(ca)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ResourceManager":
+        """The one that the settings name."""
+        return cls(settings.yarn_url, ca=settings.yarn_ca)
 
     def application(self, id_: str) -> Application | None:
         """The application; None if it is not known (any more)."""
@@ -64,13 +78,39 @@ class ResourceManager:
 
     def tagged(self, tag: str) -> list[Application]:
         """All known applications with a tag, the oldest first."""
-        answer = self._ask("GET", "apps", of_active=True, params={"applicationTags": tag}) or {}
+        return self._list(applicationTags=tag)
+
+    def _list(self, **query: str) -> list[Application]:
+        answer = self._ask("GET", "apps", of_active=True, params=query) or {}
         apps = (answer.get("apps") or {}).get("app", [])
         return sorted((_application(app) for app in apps), key=lambda app: app.number)
+
+    def live(self) -> list[Application]:
+        """Every application that can still run, whosever it is."""
+        return self._list(states=",".join(LIVE_STATES))
 
     def kill(self, id_: str) -> None:
         """Ask for an application's end; its state follows about a second later."""
         self._ask("PUT", f"apps/{id_}/state", json={"state": "KILLED"})
+
+    def end(self, ids: Iterable[str], seconds: float) -> None:
+        """Kill applications and see them dead.
+
+        Raises:
+            MillpondError: One still lives after `seconds`.
+        """
+        wanted = list(ids)
+        for id_ in wanted:
+            self.kill(id_)
+        deadline = time.monotonic() + seconds
+        for id_ in wanted:
+            while (application := self.application(id_)) is not None and application.is_live:
+                if time.monotonic() > deadline:
+                    raise MillpondError(
+                        f"{id_} was told to end and is still {application.state} after "
+                        f"{seconds} s; look at its page at the ResourceManager"
+                    )
+                time.sleep(0.2)
 
     def room(self) -> str:
         """What the cluster has and what of it is free, in words."""
@@ -88,22 +128,32 @@ class ResourceManager:
         troubles = []
         for address in list(self._addresses):
             try:
-                if of_active and (state := self._state(address)) != "ACTIVE":
-                    troubles.append(f"{address}: {state}")
-                    continue
-                answer = self._request(method, address, path, **content)
+                believed = self._active(address) if of_active else address
+                answer = self._request(method, believed, path, **content)
                 if answer.status_code == requests.codes.not_found:
                     return None
                 answer.raise_for_status()
                 self._addresses.remove(address)
                 self._addresses.insert(0, address)
                 return answer.json()
+            except _NotActiveError as error:
+                troubles.append(f"{address}: {error}")
             except requests.RequestException as error:
                 troubles.append(f"{address}: {type(error).__name__}")
         raise MillpondError(
             f"no ResourceManager answers ({'; '.join(troubles)}); `millpond status` says whether "
             "YARN is up; MILLPOND_YARN_URL names its addresses"
         )
+
+    def _active(self, address: str) -> str:
+        """The active one's address: this one, or that to which a standby redirects."""
+        if (state := self._state(address)) == "STANDBY":
+            led = urlsplit(self._request("GET", address, "metrics").url)
+            address = f"{led.scheme}://{led.netloc}"
+            state = self._state(address)
+        if state != "ACTIVE":
+            raise _NotActiveError(state)
+        return address
 
     def _state(self, address: str) -> str:
         """ACTIVE, STANDBY, or INITIALIZING while it recovers."""
@@ -114,9 +164,22 @@ class ResourceManager:
         return self._session.request(method, url, timeout=TIMEOUT_SECONDS, **content)
 
 
+class _NotActiveError(Exception):
+    """What a ResourceManager says it is instead."""
+
+
+def session(ca: Path | None) -> requests.Session:
+    """A session with a cluster's web servers, which are not behind the office's proxy."""
+    made = requests.Session()
+    made.trust_env = False
+    made.verify = str(ca) if ca else True
+    return made
+
+
 def _application(app: dict[str, Any]) -> Application:
     return Application(
         id=app["id"],
+        name=app.get("name") or "",
         state=app["state"],
         final_status=app["finalStatus"],
         diagnostics=app.get("diagnostics") or "",

@@ -46,7 +46,7 @@ class World(ResourceManager):
         self.reports: dict[tuple[str, str], dict[str, Any]] = {}
         self.state = "running"
         self.store: dict[str, Any] = {}
-        self.links: dict[str, str] = {}
+        self.pushed: dict[str, str] = {}
         self.did: list[str] = []
         self.table = RATING_HISTOGRAM.mart
         self.exported: list[date] = []
@@ -57,13 +57,14 @@ class World(ResourceManager):
         id_ = f"application_5_{len(self.applications) + 1:04}"
         self.applications[id_] = Application(
             id=id_,
+            name="",
             state=state,
             final_status="UNDEFINED",
             diagnostics="",
             tags=frozenset(tags.split(",")),
             asked="",
             tracking_url="",
-            log_url="",
+            log_url="" if state == "ACCEPTED" else f"http://localhost:8042/node/{id_}",
             started=0,
             launched=0,
             finished=0,
@@ -87,10 +88,10 @@ class World(ResourceManager):
         [tags] = [part for part in command if part.startswith("spark.yarn.tags=")]
         self.start(tags.partition("=")[2])
 
-    def follow(self, _: ResourceManager, application: Application) -> Application:
+    def follow(self, _: ResourceManager, application: Application, *__: object) -> Application:
         """The application publishes."""
         self.did.append(f"follow {application.id[-4:]}")
-        assert len(self.links) == 2, "a person wants to look while it runs"
+        assert "_link_YarnLink" in self.pushed, "a person wants to look while it runs"
         assert self.claimed_by is not None
         self.receipt = receipt_of(self.claimed_by.rpartition("-")[0], application.id)
         return replace(application, state="FINISHED")
@@ -128,7 +129,7 @@ class World(ResourceManager):
             dag_id="daily_analytics",
             task_id="analyse.rating_histogram",
             run_id="manual",
-            xcom_push=lambda key, value: self.links.update({key: value}),
+            xcom_push=lambda key, value: self.pushed.update({key: value}),
             get_task_states=lambda **_: {"manual": {"analyse.rating_histogram": self.state}},
         )
         return {
@@ -175,13 +176,9 @@ def task() -> YarnSparkOperator:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    for module, name in (
-        (operators, "ResourceManager"),
-        (outcomes, "Receipts"),
-        (outcomes, "StoredTable"),
-        (outcomes, "Hdfs"),
-    ):
-        monkeypatch.setattr(module, name, lambda *_: found)
+    for name in ("Receipts", "StoredTable", "Hdfs"):
+        monkeypatch.setattr(outcomes, name, lambda *_: found)
+    monkeypatch.setattr(ResourceManager, "of", lambda _: found)
     monkeypatch.setattr(outcomes, "bring_up_to_date", lambda *to: found.exported.append(to[-1]))
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
     monkeypatch.setattr(operators, "follow", found.follow)
@@ -189,11 +186,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return found
 
 
-def worker_dies(_: ResourceManager, application: Application) -> Application:
+def worker_dies(_: ResourceManager, application: Application, *__: object) -> Application:
     raise KeyboardInterrupt(application.id)
 
 
-def time_runs_out(_: ResourceManager, application: Application) -> Application:
+def time_runs_out(_: ResourceManager, application: Application, *__: object) -> Application:
     raise AirflowTaskTimeout(application.id)
 
 
@@ -203,8 +200,11 @@ def test_a_first_try_claims_the_date_and_submits(world: World) -> None:
     assert world.did == [f"claim {FIRST}-1", "submit", "follow 0001"]
     [event] = context["outlet_events"].values()
     assert event.extra == asdict(receipt_of(FIRST, "application_5_0001"))
-    assert world.links == {
+    assert world.pushed == {
+        # What the reaper knows its wish by.
+        "generation": FIRST,
         "_link_YarnLink": "http://127.0.0.1:18088/cluster/app/application_5_0001",
+        "_link_LogLink": "http://127.0.0.1:8042/node/application_5_0001",
         "_link_HistoryLink": "http://127.0.0.1:18081/history/application_5_0001/1/jobs/",
     }
     assert world.store[STATE_KEY] == asdict(Generation(FIRST, 2, 0, done=True))
@@ -240,7 +240,7 @@ def test_a_refusal_by_rule_is_a_success_with_a_warning(
 ) -> None:
     gate = Check("rmse", "error", passed=False, figure=1.25, minimum=None, maximum=1.0)
 
-    def refuse(yarn: ResourceManager, application: Application) -> Application:
+    def refuse(yarn: ResourceManager, application: Application, *_: object) -> Application:
         ended = world.follow(yarn, application)
         assert world.receipt is not None
         world.receipt = replace(world.receipt, outcome="refused", checks=(gate,))
@@ -258,14 +258,17 @@ def test_a_refusal_by_rule_is_a_success_with_a_warning(
 
 def test_a_retry_of_what_was_published_does_nothing(world: World) -> None:
     task().execute(world.attempt(FIRST))
-    [target] = world.applications["application_5_0001"].tags - {f"mp-local-{FIRST}"}
+    [target] = world.applications["application_5_0001"].tags - {
+        f"mp-local-{FIRST}",
+        f"mp-local-{FIRST}-1",
+    }
     world.kill("application_5_0001")
     # Of another run of the same date: not this retry's to end.
     world.start(f"mp-local-other,{target}")
-    world.did, world.links, world.exported = [], {}, []
+    world.did, world.pushed, world.exported = [], {}, []
     task().execute(world.attempt(SECOND, number=2))
     assert world.did == []
-    assert "application_5_0001" in world.links["_link_YarnLink"]
+    assert "application_5_0001" in world.pushed["_link_YarnLink"]
     # The application may have died between its commit and its export.
     assert world.exported == [date(2026, 11, 22)]
 
@@ -337,7 +340,7 @@ def test_bad_data_is_not_tried_again_and_a_fault_is(
 ) -> None:
     if report:
         world.reports[FIRST, "1"] = report
-    monkeypatch.setattr(operators, "follow", lambda _, application: application)
+    monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
     with pytest.raises(kind, match=says) as raised:
         task().execute(world.attempt(FIRST))
     assert type(raised.value) is kind
@@ -350,7 +353,7 @@ def test_what_an_adopted_application_reports_is_found(
     with pytest.raises(KeyboardInterrupt):
         task().execute(world.attempt(FIRST))
     world.reports[FIRST, "1"] = {"exit_code": 10, "cause": "the file is empty"}
-    monkeypatch.setattr(operators, "follow", lambda _, application: application)
+    monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
     with pytest.raises(AirflowFailException, match="the file is empty"):
         task().execute(world.attempt(SECOND, number=2))
 
@@ -358,7 +361,7 @@ def test_what_an_adopted_application_reports_is_found(
 def test_a_task_whose_date_another_run_took_over_gives_way(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overtaken(_: ResourceManager, application: Application) -> Application:
+    def overtaken(_: ResourceManager, application: Application, *__: object) -> Application:
         world.claimed_by = "01a3-other-1"
         world.kill(application.id)
         return world.applications[application.id]
@@ -384,7 +387,7 @@ def test_an_application_ends_with_its_task_but_not_with_its_worker(
     operator, context = task(), world.attempt(FIRST)
     world.state = state
 
-    def killed_midway(yarn: ResourceManager, application: Application) -> Application:
+    def killed_midway(yarn: ResourceManager, application: Application, *_: object) -> Application:
         world.did = []
         operator.on_kill()
         return world.follow(yarn, application)

@@ -148,7 +148,7 @@ class World:
         self.receipts(hour).claim(run.name)
         submitted = count_task()._submit(yarn, run, (f"mp-test-{self.topic}",))
         self.application_id = submitted.id
-        return follow(yarn, submitted).final_status
+        return follow(yarn, submitted, self.settings.yarn_silence).final_status
 
     def broker_process(self) -> psutil.Process:
         return processes.main_processes(self.settings.home)["kafka"]

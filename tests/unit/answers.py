@@ -12,7 +12,10 @@ Answer = tuple[int, Any]
 
 
 class Answers(BaseAdapter):
-    """Answers each request by a function of its method and URL; keeps what was asked."""
+    """Answers each request by a function of its method and URL; keeps what was asked.
+
+    An answer of 307 leads to the URL that is its content.
+    """
 
     def __init__(self, answer: Callable[[str, str], Answer | Exception]) -> None:
         super().__init__()
@@ -29,7 +32,9 @@ class Answers(BaseAdapter):
         answered = self._answer(request.method, request.url)
         if isinstance(answered, Exception):
             raise answered
-        return response(request, *answered)
+        status, content = answered
+        headers = {"Location": content.decode()} if status == 307 else {}
+        return response(request, status, content, headers)
 
     def close(self) -> None:
         """Nothing to close."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from millpond.airflow.following import SILENCE_SECONDS, follow
+from millpond.airflow.following import follow
 from millpond.errors import MillpondError
 from millpond.yarn import Application, ResourceManager
 from tests.unit.test_outcomes import ended
@@ -16,6 +16,8 @@ WAITING = replace(ended("ACCEPTED", "UNDEFINED"), asked="1 x 6528 MB, 1 vcores")
 RUNNING = ended("RUNNING", "UNDEFINED")
 SUCCEEDED = ended("FINISHED", "SUCCEEDED")
 AWAY = MillpondError("no ResourceManager answers")
+
+SILENCE = 120.0  # seconds
 
 Answer = Application | MillpondError | None
 
@@ -50,7 +52,7 @@ def followed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) 
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     caplog.set_level(logging.INFO)
-    return lambda first, *story: follow(Yarn(story), first)
+    return lambda first, *story: follow(Yarn(story), first, SILENCE)
 
 
 def test_the_log_shows_changes_of_state(followed: Follow, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,7 +75,7 @@ def test_a_cluster_without_room_is_said_once(
 def test_the_usual_wait_for_a_container_is_no_news(
     followed: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:
-    followed(WAITING, *[WAITING] * 9, RUNNING, SUCCEEDED)
+    followed(WAITING, *[WAITING] * 4, RUNNING, SUCCEEDED)
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
@@ -88,7 +90,7 @@ def test_a_resource_manager_may_be_away_for_a_while(
 def test_but_not_for_ever(followed: Follow) -> None:
     with pytest.raises(MillpondError, match="no ResourceManager answers"):
         followed(RUNNING, AWAY)
-    assert SILENCE_SECONDS <= time.monotonic() <= SILENCE_SECONDS + 5
+    assert SILENCE <= time.monotonic() <= SILENCE + 5
 
 
 def test_a_forgotten_application_is_over(followed: Follow) -> None:

@@ -7,6 +7,7 @@ import pytest
 from millpond.airflow.generations import (
     Attempt,
     Generation,
+    attempt_tag,
     choose,
     generation_of,
     generation_tag,
@@ -16,6 +17,9 @@ from millpond.yarn import Application
 
 FIRST = Attempt("01a20a86-001a-77d6-bbf1-80293ca098d1", max_tries=2, clear_number=0)
 AGAIN = "01a20a86-ffff-77d6-bbf1-80293ca098d1"
+UNTOLD = (
+    "a retry; the run was cleared meanwhile: if this task was meant, clear it when it has ended"
+)
 RUNNING = Generation(FIRST.id, max_tries=2, clear_number=0)
 DONE = Generation(FIRST.id, max_tries=2, clear_number=0, done=True)
 
@@ -37,7 +41,14 @@ DONE = Generation(FIRST.id, max_tries=2, clear_number=0, done=True)
             Attempt(AGAIN, 2, 1),
             RUNNING,
             False,
-            "a retry (another task of the run was cleared meanwhile)",
+            UNTOLD,
+        ),
+        # A person has asked for it.
+        (
+            Attempt(AGAIN, 2, 0, anew=True),
+            RUNNING,
+            True,
+            "the run's param anew asks for a new one at every try",
         ),
     ],
 )
@@ -78,13 +89,16 @@ def test_a_target_is_one_task_and_date_of_one_deployment() -> None:
 OURS, OTHERS = "mp-local-ours", "mp-local-others"
 
 
-def application(number: int, tag: str = OURS, state: str = "RUNNING") -> Application:
+def application(
+    number: int, tag: str = OURS, state: str = "RUNNING", attempt: int = 1
+) -> Application:
     return Application(
         id=f"application_5_{number:04}",
+        name="",
         state=state,
         final_status="UNDEFINED",
         diagnostics="",
-        tags=frozenset({tag, "mp-local-target"}),
+        tags=frozenset({tag, attempt_tag(tag, attempt), "mp-local-target"}),
         asked="",
         tracking_url="",
         log_url="",
@@ -105,13 +119,16 @@ def application(number: int, tag: str = OURS, state: str = "RUNNING") -> Applica
         # What an earlier generation computes is not what this one was asked for.
         ([application(1, OTHERS)], None, [1]),
         ([application(1, OTHERS, state="KILLED")], None, []),
-        # Two tries of ours that did not see each other: the older one has done more.
+        # Of two tries of ours that did not see each other the later one holds the claim.
+        ([application(1, attempt=2), application(2, attempt=1)], 1, [2]),
+        ([application(1, attempt=2), application(2, attempt=10)], 2, [1]),
+        # Of one try's two the older one has done more.
         ([application(10000), application(9999)], 9999, [10000]),
         ([application(1, state="FAILED"), application(2), application(3)], 2, [3]),
         ([application(1, OTHERS), application(2), application(3, OTHERS)], 2, [1, 3]),
     ],
 )
-def test_the_oldest_live_one_of_ours_is_followed_and_the_others_end(
+def test_one_live_application_of_ours_is_followed_and_the_others_end(
     found: list[Application], follow: int | None, end: list[int]
 ) -> None:
     choice = choose(found, OURS)

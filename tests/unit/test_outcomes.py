@@ -19,6 +19,7 @@ def ended(state: str = "FINISHED", final_status: str = "FAILED", **values: Any) 
     unset: dict[str, Any] = {"diagnostics": "", "started": 0, "launched": 0, "finished": 0}
     return Application(
         id="application_5_0001",
+        name="",
         state=state,
         final_status=final_status,
         tags=frozenset(),

@@ -10,7 +10,8 @@ import psutil
 import pytest
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
-from millpond.airflow.submission import SubmitClient, complaint
+from millpond.airflow.submission import SubmitClient, complaint, refuse_secrets, size_options
+from millpond.catalog.analyses import Size
 from millpond.errors import MillpondError
 
 
@@ -71,3 +72,25 @@ def test_the_client_dies_with_its_task(tmp_path: Path) -> None:
     task.wait()
     # Nobody may be there to take note of its end.
     until(lambda: not client.is_running() or client.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize(
+    "name", ["spark.ssl.keyPassword", "API_TOKEN", "fs.s3a.access.key", "CLIENT_SECRET"]
+)
+def test_a_secret_is_not_put_on_the_command_line(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name} would be on the command line .*0600"):
+        refuse_secrets(["spark.sql.shuffle.partitions", name])
+
+
+def test_what_is_no_secret_is_taken() -> None:
+    refuse_secrets(["spark.sql.shuffle.partitions", "MILLPOND_ROOT"])
+
+
+def test_a_size_is_what_spark_is_asked_for() -> None:
+    assert size_options(Size(2048, 4096, executors=3, cores=2, queue="night")) == {
+        "driver_memory": "2048m",
+        "executor_memory": "4096m",
+        "num_executors": 3,
+        "executor_cores": 2,
+        "yarn_queue": "night",
+    }

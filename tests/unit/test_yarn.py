@@ -1,10 +1,12 @@
 """The ResourceManager over REST."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
 from millpond.yarn import ResourceManager
 from tests.unit.answers import Answer, Answers
@@ -100,6 +102,49 @@ def test_tagged_applications_come_oldest_first() -> None:
     ids = [application.id for application in manager(answers).tagged("mp-a")]
     assert ids == ["application_5_9999", "application_5_10000"]
     assert answers.asked[-1][1].endswith("/apps?applicationTags=mp-a")
+
+
+def test_a_standby_leads_to_the_active_one() -> None:
+    def answer(_: str, url: str) -> Answer:
+        host = url.split("/")[2]
+        if url.endswith("/info"):
+            return info("ACTIVE" if host == "active:8088" else "STANDBY")
+        if host == "standby:8088":
+            return 307, url.replace("standby", "active").encode()
+        return 200, {"apps": {"app": [app("application_5_0001")]}}
+
+    redirecting = Answers(answer)
+    [found] = manager(redirecting, "http://standby:8088").tagged("mp-a")
+    assert found.id == "application_5_0001"
+    assert redirecting.asked[-1][1] == "http://active:8088/ws/v1/cluster/apps?applicationTags=mp-a"
+
+
+def test_a_redirected_kill_stays_a_kill() -> None:
+    def answer(_: str, url: str) -> Answer:
+        is_standby = url.startswith("http://standby")
+        return (307, url.replace("standby", "active").encode()) if is_standby else (202, {})
+
+    redirecting = Answers(answer)
+    manager(redirecting, "http://standby:8088").kill("application_5_0001")
+    method, url, body = redirecting.asked[-1]
+    assert (method, url.split("/")[2], body) == ("PUT", "active:8088", {"state": "KILLED"})
+
+
+def test_certificates_are_checked_against_the_authority_of_the_setting(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    environ = {"MILLPOND_YARN_URL": "https://one:8090", "MILLPOND_YARN_CA": str(authority)}
+    assert ResourceManager.of(Settings.from_env(environ))._session.verify == str(authority)
+    assert ResourceManager.of(Settings.from_env({}))._session.verify is True
+
+
+def test_the_live_ones_are_of_every_state_that_can_still_run() -> None:
+    answers = active((200, {"apps": {"app": [app("application_5_0001")]}}))
+    [found] = manager(answers).live()
+    assert found.is_live
+    assert answers.asked[-1][1].endswith(
+        "/apps?states=NEW%2CNEW_SAVING%2CSUBMITTED%2CACCEPTED%2CRUNNING"
+    )
 
 
 @pytest.mark.parametrize("nothing", [{"apps": None}, {"apps": {}}, {}])

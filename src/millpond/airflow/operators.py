@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -22,28 +23,32 @@ from airflow.sdk.exceptions import (
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from millpond.airflow.dates import run_partition
-from millpond.airflow.following import follow
+from millpond.airflow.driver_log import first_cause, last_lines
+from millpond.airflow.following import follow, patiently
 from millpond.airflow.generations import (
     Attempt,
     Choice,
     Generation,
+    attempt_tag,
     choose,
     generation_of,
     generation_tag,
     target_tag,
 )
-from millpond.airflow.links import HistoryLink, YarnLink
+from millpond.airflow.links import HistoryLink, LogLink, YarnLink
 from millpond.airflow.outcomes import Outcome, phases
+from millpond.airflow.reaping import WISH_KEY, name_of
 from millpond.airflow.selection import settings_of, skip_unless_wanted
-from millpond.airflow.submission import SubmitClient
+from millpond.airflow.submission import SubmitClient, refuse_secrets
 from millpond.catalog.analyses import Parameter
 from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
+from millpond.crash import crash_point
 from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
 from millpond.lake.receipts import Receipt
 from millpond.run import Run
-from millpond.yarn import Application, ResourceManager
+from millpond.yarn import Application, ResourceManager, forgotten
 
 STATE_KEY = "millpond_generation"
 # Airflow ends a task 5 s after it has called on_kill.
@@ -55,10 +60,11 @@ class YarnSparkOperator(SparkSubmitOperator):
 
     `arguments` come before the run's own (docs/reference). `analyses` are those that need this
     task: it skips itself in a run that was asked for others. `parameters` are those of the
-    application that can be set for a run.
+    application that can be set for a run. `env_vars` are given to the driver and the executors.
     """
 
-    operator_extra_links = (YarnLink(), HistoryLink())
+    operator_extra_links = (YarnLink(), LogLink(), HistoryLink())
+    template_fields = (*SparkSubmitOperator.template_fields, "_archives", "_yarn_queue")
 
     def __init__(
         self,
@@ -72,11 +78,12 @@ class YarnSparkOperator(SparkSubmitOperator):
     ) -> None:
         # durable: the provider's own way to find an application again never reruns a cleared task.
         super().__init__(application=application, durable=False, **kwargs)
+        refuse_secrets({**(self.conf or {}), **(self.env_vars or {})})
         self.table = table
         self.analyses = analyses
         self.arguments = arguments
         self.parameters = parameters
-        self.application_id: str | None = None
+        self.submitted: Application | None = None
         self._generation_tag: str | None = None
         self._client = SubmitClient()
 
@@ -106,22 +113,25 @@ class YarnSparkOperator(SparkSubmitOperator):
             root=settings.root,
             settings=settings_of(context, self.parameters),
         )
-        tags = (
-            generation_tag(settings.deployment, generation),
-            target_tag(settings.deployment, self.dag_id, self.task_id, partition),
-        )
-        yarn, outcome = ResourceManager(settings.yarn_url), Outcome(settings, self.table, run)
-        choice = choose(yarn.tagged(tags[1]), tags[0])
+        tag = generation_tag(settings.deployment, generation)
+        target = target_tag(settings.deployment, self.dag_id, self.task_id, partition)
+        yarn, outcome = ResourceManager.of(settings), Outcome(settings, self.table, run)
+        choice = choose(patiently(lambda: yarn.tagged(target), settings.yarn_silence), tag)
         receipt = None if choice.follow else outcome.receipt()
         if receipt:
-            self.log.info("%s has published already: nothing to do", receipt.application_id)
-            self._show_links(settings, receipt.application_id, context)
+            id_ = receipt.application_id
+            self.log.info("%s has published already: nothing to do", id_)
+            self._show(settings, context, yarn.application(id_) or forgotten(id_))
         else:
-            self._generation_tag = tags[0]
+            self._generation_tag = tag
+            tags = (tag, attempt_tag(tag, run.attempt), target)
             application = self._adopt_or_submit(yarn, choice, run, tags, outcome)
-            self._show_links(settings, application.id, context)
-            application = follow(yarn, application)
-            receipt = outcome.judge(application)
+            show = partial(self._show, settings, context)
+            show(application)
+            crash_point("id-stored")
+            application = follow(yarn, application, settings.yarn_silence, show)
+            crash_point("ended")
+            receipt = self._judge(settings, outcome, application)
             self._report_phases(began, application, receipt)
         self._finish(context, generation, receipt, outcome)
 
@@ -129,11 +139,17 @@ class YarnSparkOperator(SparkSubmitOperator):
         """The generation this attempt belongs to, recorded before anything else happens."""
         ti = context["ti"]
         recorded = context["task_state_store"].get(STATE_KEY)
-        attempt = Attempt(str(ti.id), ti.max_tries, context["dag_run"].clear_number or 0)
+        attempt = Attempt(
+            str(ti.id),
+            ti.max_tries,
+            context["dag_run"].clear_number or 0,
+            anew=bool(context["params"].get("anew")),
+        )
         generation, why = generation_of(attempt, Generation(**recorded) if recorded else None)
         what = (generation.id, partition, ti.try_number, why)
         self.log.info("generation %s of %s, try %d: %s", *what)
         self._record(context, generation)
+        ti.xcom_push(key=WISH_KEY, value=generation.id)
         return generation
 
     def _record(self, context: Any, generation: Generation) -> None:
@@ -152,6 +168,7 @@ class YarnSparkOperator(SparkSubmitOperator):
             self.log.info("adopting %s, which an earlier try submitted", choice.follow.id)
             return choice.follow
         outcome.claim()
+        crash_point("about-to-submit")
         return self._submit(yarn, run, tags)
 
     def _submit(self, yarn: ResourceManager, run: Run, tags: Sequence[str]) -> Application:
@@ -160,14 +177,16 @@ class YarnSparkOperator(SparkSubmitOperator):
             self._client.run(self.command(run, tags))
         except MillpondError as error:
             raise MillpondError(f"{error}; the cluster: {yarn.room()}") from None
-        submitted = [app for app in yarn.tagged(tags[0]) if app.id not in before]
+        crash_point("submitted")
+        found = yarn.tagged(tags[0])
+        submitted = [app for app in found if app.id not in before]
         if not submitted:
             raise MillpondError(
                 "spark-submit ended well and the ResourceManager knows no application with tag "
                 f"{tags[0]}; look at what it said above"
             )
-        choice = choose(submitted, tags[0])
-        self._end(yarn, choice.end, "an earlier one of the same generation stays")
+        choice = choose(found, tags[0])
+        self._end(yarn, choice.end, "another one of the same generation stays")
         return choice.follow or submitted[0]  # the first may have ended by now
 
     def command(self, run: Run, tags: Sequence[str]) -> list[str]:
@@ -178,18 +197,34 @@ class YarnSparkOperator(SparkSubmitOperator):
             # A second driver would publish beside the next try of this task.
             "spark.yarn.maxAppAttempts": "1",
             "spark.yarn.submit.waitAppCompletion": "false",
+            # The provider gives them to the driver alone.
+            **{f"spark.executorEnv.{k}": str(v) for k, v in (self.env_vars or {}).items()},
         }
         self.application_args = [*self.arguments, *run.arguments()]
-        self.name = f"{self.task_id} {run.partition}"
+        self.name = name_of(self.dag_id, self.task_id, run)
         return list(self._get_hook()._build_spark_submit_command(self.application))  # noqa: SLF001  pinned and contract-tested
 
-    def _show_links(self, settings: Settings, application_id: str, context: Any) -> None:
+    def _show(self, settings: Settings, context: Any, application: Application) -> None:
         """Push the links now: Airflow itself does it only when the task ends."""
-        self.application_id = application_id
+        before, self.submitted = self.submitted, application
         for link in self.operator_extra_links:
-            url = link.url(settings, application_id)
-            context["ti"].xcom_push(key=link.xcom_key, value=url)
-            self.log.info("%s: %s", link.name, url)
+            url = link.url(settings, application)
+            if url and (before is None or url != link.url(settings, before)):
+                context["ti"].xcom_push(key=link.xcom_key, value=url)
+                self.log.info("%s: %s", link.name, url)
+
+    def _judge(self, settings: Settings, outcome: Outcome, application: Application) -> Receipt:
+        """The receipt; without one, and without a sentence of the application's, its log's end."""
+        try:
+            return outcome.judge(application)
+        except MillpondError as error:
+            if type(error) is MillpondError and application.log_url:
+                lines = last_lines(application.log_url, settings.yarn_ca)
+                self.log.info("the driver's last %d lines:", len(lines))
+                for line in lines:
+                    self.log.info("%s", line)
+                self.log.error("first cause: %s", first_cause(lines) or "its log names none")  # noqa: TRY400  a sentence
+            raise
 
     def _report_phases(self, began: float, application: Application, receipt: Receipt) -> None:
         # An application that YARN has forgotten has no times.
@@ -237,7 +272,7 @@ class YarnSparkOperator(SparkSubmitOperator):
         self._client.kill()
         if self._generation_tag is None:
             return
-        yarn = ResourceManager(Settings.from_env(os.environ).yarn_url)
+        yarn = ResourceManager.of(Settings.from_env(os.environ))
         try:
             live = [app for app in yarn.tagged(self._generation_tag) if app.is_live]
             self._end(yarn, live, "its task was ended")
@@ -247,22 +282,6 @@ class YarnSparkOperator(SparkSubmitOperator):
     def _end(self, yarn: ResourceManager, unwanted: Sequence[Application], why: str) -> None:
         for application in unwanted:
             self.log.info("ending %s: %s", application.id, why)
-            yarn.kill(application.id)
-        deadline = time.monotonic() + KILL_SECONDS
+        yarn.end([application.id for application in unwanted], KILL_SECONDS)
         for application in unwanted:
-            _see_dead(yarn, application.id, deadline)
-
-
-def _see_dead(yarn: ResourceManager, id_: str, deadline: float) -> None:
-    """Wait until an application that was told to end has ended.
-
-    Raises:
-        MillpondError: It still lives at the deadline.
-    """
-    while (application := yarn.application(id_)) is not None and application.is_live:
-        if time.monotonic() > deadline:
-            raise MillpondError(
-                f"{id_} was told to end and is still {application.state} after "
-                f"{KILL_SECONDS} s; look at its page at the ResourceManager"
-            )
-        time.sleep(0.2)
+            self.log.info("%s has ended", application.id)

@@ -28,7 +28,18 @@ class Outcome:
         self._run = run
 
     def claim(self) -> None:
-        """From now on only this attempt may publish the date."""
+        """From now on only this attempt may publish the date.
+
+        Raises:
+            SupersededError: A later attempt of this generation has claimed it: this one is a
+                process that Airflow has given up, and nobody stopped.
+        """
+        held = attempt_of(self._receipts.claimant(), self._run)
+        if held is not None and int(held) > self._run.attempt:
+            raise SupersededError(
+                f"attempt {self._run.name} comes too late: attempt {held} of the same generation "
+                f"has claimed {self._run.partition}"
+            )
         self._receipts.claim(self._run.name)
 
     def receipt(self) -> Receipt | None:

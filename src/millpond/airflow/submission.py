@@ -1,10 +1,13 @@
 """spark-submit as a child that does not outlive its task."""
 
 import logging
+import re
 import subprocess
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
+from millpond.catalog.analyses import Size
 from millpond.errors import MillpondError
 
 log = logging.getLogger(__name__)
@@ -13,6 +16,8 @@ log = logging.getLogger(__name__)
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 # The client says what is wrong, then fills a screen with stack traces.
 KEPT_LINES = 300
+# What Spark's own pages hide: the default of spark.redaction.regex.
+SECRET = re.compile("secret|password|token|access[.]?key", flags=re.IGNORECASE)
 
 
 class SubmitClient:
@@ -50,6 +55,31 @@ class SubmitClient:
         """End the client, if one runs."""
         if self._process is not None:
             self._process.kill()
+
+
+def size_options(size: Size) -> dict[str, Any]:
+    """A size as the arguments of the operator."""
+    return {
+        "driver_memory": f"{size.driver_mb}m",
+        "executor_memory": f"{size.executor_mb}m",
+        "executor_cores": size.cores,
+        "num_executors": size.executors,
+        "yarn_queue": size.queue,
+    }
+
+
+def refuse_secrets(names: Iterable[str]) -> None:
+    """Every configuration and variable is on the client's command line, which all may read.
+
+    Raises:
+        ValueError: One is named like a secret.
+    """
+    for name in names:
+        if SECRET.search(name):
+            raise ValueError(
+                f"{name} would be on the command line of spark-submit; write it to a file of mode "
+                "0600 and give the file's path, or give the file by `files`"
+            )
 
 
 def complaint(lines: Collection[str]) -> str:

@@ -12,7 +12,8 @@ from millpond.airflow.dates import run_date
 from millpond.airflow.defaults import YARN_POOL
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.selection import skip_unless_wanted
-from millpond.catalog.analyses import ANALYSES, Analysis
+from millpond.airflow.submission import size_options
+from millpond.catalog.analyses import ANALYSES, Analysis, Size
 from millpond.catalog.datasets import Dataset, dataset
 from millpond.catalog.settings import Settings
 from millpond.errors import BadInputError, MillpondError
@@ -34,6 +35,7 @@ def conform_task(of: Dataset) -> YarnSparkOperator:
         arguments=("--dataset", of.name),
         table=of.clean,
         analyses=_readers(of.name),
+        **size_options(Size()),
         pool=YARN_POOL,
     )
 
@@ -47,6 +49,7 @@ def analyse_task(of: Analysis) -> YarnSparkOperator:
         table=of.mart,
         analyses=(of.name,),
         parameters=of.parameters,
+        **size_options(of.size),
         pool=YARN_POOL,
         outlets=[Asset(of.name, uri=f"{settings.hdfs_url}{settings.root}/{of.mart.path}")],
     )

@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from millpond.catalog.datasets import dataset
 from millpond.catalog.partitions import Partition
 from millpond.catalog.tables import Table
+from millpond.crash import crash_point
 from millpond.errors import BadInputError, MillpondError, SupersededError
 from millpond.lake.exports import bring_up_to_date
 from millpond.lake.hdfs import Hdfs
@@ -130,8 +131,10 @@ class Job:
         _say_warnings(all_checks)
         counted = {"in": self._rows_in, **counts, "out": rows_out}
         receipt = self._create_receipt(table, "published", counted, all_checks)
+        crash_point("receipt-written")
         with self.phase("publish"):
             self._with_tables[table.name] = self._commit(self._stored(table), kept, receipt)
+            crash_point("committed")
             kept.unpersist()
             if table.export:
                 bring_up_to_date(self.hdfs, self.run.root, self._stored(table), self.run.partition)
@@ -193,6 +196,7 @@ class Job:
         folder = f"{stored.url}/{stored.table.partition.name}={partition}/{receipt.number}"
         if receipt.rows["out"]:
             rows.write.parquet(folder)
+        crash_point("rows-written")
         self._stop_if_superseded()
         files = self.hdfs.files(folder.removeprefix(self.hdfs_url))
         return stored.commit(partition, receipt.number, files, receipt.sha256())

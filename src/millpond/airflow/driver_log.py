@@ -1,0 +1,52 @@
+"""The end of a driver's log: what a person reads first when an application has failed."""
+
+import re
+import time
+from collections.abc import Sequence
+from html import unescape
+from pathlib import Path
+
+import requests
+
+from millpond.yarn import session
+
+LAST_LINES = 50
+# Fifty lines with a stack trace among them are 10 kB.
+READ_BYTES = 64 * 1024
+# The NodeManager takes a log to HDFS within 3 s of the end, and shows nothing for a moment.
+PATIENCE_SECONDS = 12.0
+TIMEOUT_SECONDS = (2, 5)
+
+
+def last_lines(log_url: str, ca: Path | None) -> list[str]:
+    """The last lines of the driver's standard error; empty if they cannot be had in time."""
+    reader = session(ca)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (lines := _read(reader, log_url)) and time.monotonic() < deadline:
+        time.sleep(1)
+    return lines
+
+
+def _read(reader: requests.Session, log_url: str) -> list[str]:
+    query = {"start": str(-READ_BYTES)}
+    try:
+        answer = reader.get(f"{log_url}/stderr", params=query, timeout=TIMEOUT_SECONDS)
+    except requests.RequestException:
+        return []
+    return content(answer.text)[-LAST_LINES:] if answer.ok else []
+
+
+def content(page: str) -> list[str]:
+    """The lines of a log that a page of YARN's shows."""
+    shown = re.findall(r"<pre>(.*?)</pre>", page, flags=re.DOTALL)
+    return [line.rstrip() for text in shown for line in unescape(text).strip("\n").splitlines()]
+
+
+def first_cause(lines: Sequence[str]) -> str | None:
+    """The innermost cause that a log names: of Java the last `Caused by`, else Python's last."""
+    marks = (r"Caused by: (.+)", r"((?:\w+\.)*\w*(?:Error|Exception)\b: .+)")
+    for mark in marks:
+        found = [match[1] for line in lines if (match := re.match(rf"\s*{mark}$", line))]
+        if found:
+            return found[-1].strip()
+    return None

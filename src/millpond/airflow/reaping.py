@@ -1,0 +1,137 @@
+"""Which applications on YARN no run wants, and an end to them.
+
+An application's name says whose it is: DAG, task and run. Its task wants the generation that it
+has pushed last. Whoever lists the applications first and asks Airflow then cannot miss a wish: a
+task pushes it before it submits.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from os import environ
+from typing import Any
+
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowException
+
+from millpond.catalog.settings import Settings
+from millpond.errors import MillpondError
+from millpond.run import Run
+from millpond.yarn import Application, ResourceManager
+
+log = logging.getLogger(__name__)
+
+WISH_KEY = "generation"
+# A task in one of these will not go on with an application; in any other it may.
+OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
+KILL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The task that submitted an application."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What Airflow knows of an owner.
+
+    `state` is None if there is no such task any more, `generation` if it has not said which it
+    wants.
+    """
+
+    state: str | None
+    generation: str | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an application is to be ended, and why or why not."""
+
+    end: bool
+    why: str
+
+
+def name_of(dag_id: str, task_id: str, run: Run) -> str:
+    """The name of a run's application: whose it is, and of which date or hour."""
+    return f"{dag_id}/{task_id} {run.partition} {run.run_id}"
+
+
+def owner_of(application: Application) -> Owner | None:
+    """Whose application it is; None if its name does not say."""
+    said = re.fullmatch(r"([\w.-]+)/([\w.-]+) \S+ (.+)", application.name)
+    return Owner(*said.groups()) if said else None
+
+
+def ours(applications: Iterable[Application], deployment: str) -> list[Application]:
+    """Those that this deployment's tasks submitted."""
+    mark = f"mp-{deployment}-"
+    return [app for app in applications if any(tag.startswith(mark) for tag in app.tags)]
+
+
+def judge(application: Application, wish: Wish | None, deployment: str) -> Verdict:
+    """Whether a live application of this deployment is to be ended; in doubt it stays.
+
+    `wish` is that of its owner, None if the application does not say whose it is.
+    """
+    if wish is None:
+        return Verdict(end=False, why="its name does not say whose it is")
+    if wish.state is None:
+        return Verdict(end=True, why="its run is gone")
+    if wish.state in OVER:
+        return Verdict(end=True, why=f"its task is over: {wish.state}")
+    if wish.generation is None:
+        return Verdict(end=False, why="its task begins, and will adopt it or end it")
+    if f"mp-{deployment}-{wish.generation}" not in application.tags:
+        return Verdict(end=True, why=f"its task wants generation {wish.generation}")
+    return Verdict(end=False, why=f"its task wants it, and is {wish.state}")
+
+
+def reap_task() -> PythonOperator:
+    """`reap`: say what no run wants, then end it."""
+    return PythonOperator(task_id="reap", python_callable=_reap)
+
+
+def _reap() -> None:
+    context: Any = get_current_context()
+    settings = Settings.from_env(environ)
+    yarn = ResourceManager.of(settings)
+    try:
+        unwanted = _examine(yarn, context, settings.deployment)
+        if context["dag_run"].run_type == "manual" and context["params"]["dry_run"]:
+            log.info("a dry run: %d would be ended", len(unwanted))
+        else:
+            yarn.end(unwanted, KILL_SECONDS)
+            log.info("%d ended", len(unwanted))
+    except MillpondError as error:
+        raise AirflowException(str(error)) from None
+
+
+def _examine(yarn: ResourceManager, context: Mapping[str, Any], deployment: str) -> list[str]:
+    """The ids of what is to be ended; says of each application what becomes of it, and why."""
+    unwanted = []
+    for application in ours(yarn.live(), deployment):
+        owner = owner_of(application)
+        wish = _wish(context["ti"], owner) if owner else None
+        verdict = judge(application, wish, deployment)
+        what = "to be ended" if verdict.end else "stays"
+        log.info("%s (%s) %s: %s", application.id, application.name, what, verdict.why)
+        if verdict.end:
+            unwanted.append(application.id)
+    return unwanted
+
+
+def _wish(ti: Any, owner: Owner) -> Wish:
+    of = {"dag_id": owner.dag_id, "task_ids": [owner.task_id]}
+    states = ti.get_task_states(**of, run_ids=[owner.run_id]).get(owner.run_id, {})
+    if owner.task_id not in states:
+        return Wish(None, None)
+    [generation] = ti.xcom_pull(**of, run_id=owner.run_id, key=WISH_KEY) or [None]
+    # A task that waits to be scheduled has no state.
+    return Wish(states[owner.task_id] or "waiting", generation)
