@@ -4,6 +4,7 @@ YARN and HDFS are stand-ins here, for answers that real ones do not give on dema
 """
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -31,8 +32,10 @@ from millpond.airflow.tasks import analyse_task
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.errors import MillpondError
 from millpond.lake.receipts import Check, Receipt
+from millpond.run import Run
 from millpond.yarn import Application, ResourceManager
 
+RUN = Run(date(2026, 11, 22), "g", 1, "manual", "/millpond")
 FIRST, SECOND = "01a2-first", "01a2-second"
 
 
@@ -450,3 +453,120 @@ def test_a_run_for_other_analyses_skips_the_task(world: World) -> None:
     with pytest.raises(AirflowSkipException, match="this run is only for word_counts"):
         task().execute(context)
     assert world.did == []
+
+
+def test_a_fault_ends_with_the_drivers_last_lines_and_their_first_cause(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ["Traceback (most recent call last):", "ValueError: no such station", "bye"]
+    monkeypatch.setattr(operators, "last_lines", lambda url, _: said if "0001" in url else [])
+    monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
+    with pytest.raises(AirflowException, match="nobody says why"):
+        task().execute(world.attempt(FIRST))
+    log = capsys.readouterr().out
+    at = [log.index(line) for line in ("the driver's last 3 lines", *said, "first cause: Value")]
+    assert at == sorted(at)
+
+
+def test_a_sentence_of_the_applications_own_needs_no_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.reports[FIRST, "1"] = {"exit_code": 10, "cause": "the file is empty"}
+    asked: list[str] = []
+    monkeypatch.setattr(operators, "last_lines", lambda url, _: asked.append(url))
+    monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
+    with pytest.raises(AirflowFailException):
+        task().execute(world.attempt(FIRST))
+    assert asked == []
+
+
+def test_an_attempt_that_airflow_has_given_up_does_not_take_the_claim_back(world: World) -> None:
+    # Its process was stopped before it claimed, and wakes up beside the next attempt.
+    world.claimed_by = f"{FIRST}-2"
+    with pytest.raises(AirflowFailException, match="comes too late: attempt 2 of the same gener"):
+        task().execute(world.attempt(FIRST, number=1))
+    assert world.did == []
+    assert world.claimed_by == f"{FIRST}-2"
+
+
+def test_of_two_attempts_alive_the_one_that_holds_the_claim_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(_: SubmitClient, command: Sequence[str]) -> None:
+        world.start(f"mp-local-{FIRST},mp-local-{FIRST}-1")  # the stopped process was faster
+        world.submit(command)
+
+    world.store[STATE_KEY] = asdict(Generation(FIRST, 2, 0))
+    monkeypatch.setattr(SubmitClient, "run", both)
+    task().execute(world.attempt(SECOND, number=2))
+    assert world.did == [f"claim {FIRST}-2", "submit", "kill 0001", "follow 0002"]
+
+
+def test_a_param_of_the_run_makes_every_try_a_generation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operators, "follow", worker_dies)
+    first, second = world.attempt(FIRST), world.attempt(SECOND, number=2)
+    for context in (first, second):
+        context["params"]["anew"] = True
+    with pytest.raises(KeyboardInterrupt):
+        task().execute(first)
+    monkeypatch.setattr(operators, "follow", world.follow)
+    world.did = []
+    task().execute(second)
+    assert world.did == ["kill 0001", f"claim {SECOND}-2", "submit", "follow 0002"]
+
+
+def test_a_resource_manager_that_is_away_at_the_beginning_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagged, silence = world.tagged, [MillpondError("no ResourceManager answers")] * 3
+
+    def away_at_first(tag: str) -> list[Application]:
+        if silence:
+            raise silence.pop()
+        return tagged(tag)
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(world, "tagged", away_at_first)
+    task().execute(world.attempt(FIRST))
+    assert world.did == [f"claim {FIRST}-1", "submit", "follow 0001"]
+
+
+def test_driver_and_executors_have_the_same_environment(world: World) -> None:
+    operator = task()
+    operator.env_vars = {"TZ": "UTC"}
+    command = operator.command(RUN, ("mp-local-g",))
+    assert "spark.yarn.appMasterEnv.TZ=UTC" in command
+    assert "spark.executorEnv.TZ=UTC" in command
+
+
+def test_what_a_site_brings_along_is_templated() -> None:
+    operator = YarnSparkOperator(
+        task_id="analyse.x",
+        application="x.py",
+        table=RATING_HISTOGRAM.mart,
+        analyses=(),
+        archives="hdfs:///envs/{{ run_id }}.tgz#env",
+        py_files="hdfs:///libraries/{{ run_id }}.zip",
+        yarn_queue="{{ run_id }}",
+    )
+    operator.render_template_fields({"run_id": "r1"})
+    command = operator.command(RUN, ("mp-local-g",))
+    for option, value in (
+        ("--archives", "hdfs:///envs/r1.tgz#env"),
+        ("--py-files", "hdfs:///libraries/r1.zip"),
+        ("--queue", "r1"),
+    ):
+        assert command[command.index(option) + 1] == value
+
+
+def test_a_secret_in_the_configuration_is_refused() -> None:
+    with pytest.raises(ValueError, match="API_TOKEN would be on the command line"):
+        YarnSparkOperator(
+            task_id="analyse.x",
+            application="x.py",
+            table=RATING_HISTOGRAM.mart,
+            analyses=(),
+            env_vars={"API_TOKEN": "hush"},
+        )
