@@ -1,8 +1,11 @@
 """Faults on the real platform: `make test-faults CASE=16 REPEAT=3`."""
 
+from collections.abc import Iterator
+
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.faults.holding import Hold
 from tests.faults.world import World
 from tests.integration.conftest import platform, spark
 from tests.integration.local_platform import Platform
@@ -37,3 +40,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def world(platform: Platform, spark: SparkSession) -> World:
     return World(platform, spark)
+
+
+@pytest.fixture(scope="session")
+def holding(platform: Platform) -> Hold:
+    return Hold(platform)
+
+
+@pytest.fixture
+def hold(holding: Hold) -> Iterator[Hold]:
+    yield holding
+    holding.end()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from millpond.catalog.settings import PORT_OFFSETS, Settings
+from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, Settings
 from millpond.cluster.config import venv_bin
 from millpond.lake.hdfs import Hdfs
 
@@ -89,4 +89,19 @@ def environment(home: Path, port_base: int, data: Path) -> dict[str, str]:
         "MILLPOND_HOME": str(home),
         "MILLPOND_PORT_BASE": str(port_base),
         "MILLPOND_DATA_DIR": str(data),
+        "MILLPOND_DAGS_DIR": str(dags_dir(home)),
     }
+
+
+def dags_dir(home: Path) -> Path:
+    """The project's DAGs, and those of tests that hold a task."""
+    folder = home / "dags"
+    folder.mkdir(exist_ok=True)
+    held = PROJECT_DIR / "tests" / "faults" / "held" / "dag.py"
+    for name, file in {
+        **{file.name: file for file in (PROJECT_DIR / "dags").glob("*.py")},
+        "held.py": held,
+    }.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(file)
+    return folder

@@ -1,0 +1,213 @@
+"""A task of the real scheduler that a test holds, and what must be true of it whatever failed."""
+
+import itertools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import psutil
+from sqlalchemy import create_engine, text
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from millpond.catalog.analyses import RATING_HISTOGRAM
+from millpond.cli.airflow_api import AirflowApi, Task
+from millpond.cluster.config import postgres_socket_dir
+from millpond.lake.receipts import Receipt, Receipts
+from millpond.lake.tables import StoredTable
+from millpond.yarn import Application, ResourceManager
+from tests.integration.local_platform import Platform
+
+KILLED_SECONDS = 15
+Found = TypeVar("Found")
+
+
+def until(found: Callable[[], Found | None], seconds: float = 120) -> Found:
+    """What a function finds, once it finds something."""
+    asking = retry(
+        retry=retry_if_result(lambda result: not result),
+        wait=wait_fixed(0.2),
+        stop=stop_after_delay(seconds),
+    )
+    result = asking(found)()
+    assert result
+    return result
+
+
+@dataclass
+class Held:
+    """One run of a DAG of tests/faults/held, for a date of its own."""
+
+    platform: Platform
+    root: str
+    ds: date
+    dag_id: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.platform.settings
+        self.api = AirflowApi(settings, self.dag_id)
+        self.yarn = ResourceManager.of(settings)
+        self.table = StoredTable(RATING_HISTOGRAM.mart, settings.hdfs_url, self.root)
+        self.receipts = Receipts(self.platform.hdfs, self.root, RATING_HISTOGRAM.name, self.ds)
+        self.api.unpause()
+        given = {"ds": str(self.ds), "root": self.root, **self.params}
+        self.run_id = self.api.create_run_with(given)
+
+    # What a test sees.
+
+    @property
+    def task(self) -> Task:
+        [task] = self.api.tasks(self.run_id)
+        return task
+
+    def applications(self) -> list[Application]:
+        """All that the run submitted, the oldest first; of them at most one lives."""
+        name = f"{self.dag_id}/held {self.ds} {self.run_id}"
+        found = [app for app in self.yarn._list() if app.name == name]
+        assert len([app for app in found if app.is_live]) <= 1
+        return found
+
+    def running(self, number: int = 1) -> Application:
+        """The application of that number, once it runs."""
+        return until(lambda: self._running(number))
+
+    def _running(self, number: int) -> Application | None:
+        found = self.applications()
+        assert len(found) <= number
+        return found[-1] if len(found) == number and found[-1].state == "RUNNING" else None
+
+    def reaches(self, state: str, attempt: int = 1, seconds: float = 180) -> None:
+        """Wait until the task's attempt is in a state."""
+        until(lambda: (self.task.state, self.task.attempt) == (state, attempt), seconds)
+
+    def succeeds(self, seconds: float = 240) -> None:
+        """Wait until an attempt succeeds; a run that fails is not waited for."""
+        state = until(self._over, seconds)
+        assert state == "success"
+
+    def _over(self) -> str | None:
+        state = self.api.state(self.run_id)
+        return state if state in ("success", "failed") else None
+
+    def says(self, words: str) -> str:
+        """The line of the last attempt's log that has the words, once it is there."""
+
+        def line() -> str | None:
+            lines = self.api.log(self.run_id, self.task)
+            return next((line for line in lines if words in line), None)
+
+        return until(line)
+
+    def process(self) -> psutil.Process:
+        """The task's own process."""
+        return self._titled(f"airflow worker -- {self._attempt_id()}")
+
+    def supervisor(self) -> psutil.Process:
+        """The process that watches over it, and speaks with Airflow for it."""
+        return self._titled(f"airflow worker -- LocalExecutor: {self._attempt_id()}")
+
+    def _attempt_id(self) -> str:
+        return str(self.api._dag("GET", f"dagRuns/{self.run_id}/taskInstances/held")["id"])
+
+    def _titled(self, title: str) -> psutil.Process:
+        def find() -> psutil.Process | None:
+            named = (p for p in self.platform.processes() if _title(p) == title)
+            return next(named, None)
+
+        return until(find)
+
+    # What a test does.
+
+    def release(self, ratings: int) -> None:
+        """Let the application publish."""
+        self.platform.hdfs.replace(f"{self.root}/held/{self.ds}", str(ratings).encode())
+
+    def mark(self, state: str) -> None:
+        """Mark the task, as its page does."""
+        at = f"dagRuns/{self.run_id}/taskInstances/held"
+        self.api._dag("PATCH", at, json={"new_state": state})
+
+    def mark_run(self, state: str) -> None:
+        """Mark the run, as its page does."""
+        self.api._dag("PATCH", f"dagRuns/{self.run_id}", json={"state": state})
+
+    def clear(self) -> None:
+        """Clear the task, whatever its state."""
+        asked = {"dag_run_id": self.run_id, "task_ids": ["held"], "only_failed": False}
+        self.api._dag("POST", "clearTaskInstances", json={**asked, "dry_run": False})
+
+    def age_heartbeat(self) -> None:
+        """Let the scheduler believe that it has not heard of the attempt for an hour.
+
+        It would believe so 5 minutes after the supervisor's death.
+        """
+        aged = (
+            "UPDATE task_instance SET last_heartbeat_at = now() - interval '1 hour' WHERE id = :id"
+        )
+        socket = quote(str(postgres_socket_dir(self.platform.settings)))
+        engine = create_engine(f"postgresql+psycopg2://airflow@/airflow?host={socket}")
+        with engine.begin() as database:
+            database.execute(text(aged), {"id": self._attempt_id()})
+        engine.dispose()
+
+    # What must hold at the end.
+
+    def is_killed(self, id_: str, since: float) -> None:
+        """Killed on YARN within the time that is promised."""
+        killed = until(lambda: self._ended(id_), KILLED_SECONDS)
+        assert killed.state == "KILLED"
+        assert killed.finished / 1000 - since < KILLED_SECONDS
+
+    def _ended(self, id_: str) -> Application | None:
+        found = self.yarn.application(id_)
+        return None if found is None or found.is_live else found
+
+    def published(self, ratings: int) -> Receipt:
+        """The table has the value, by the only publication of the date; nothing lives any more."""
+        assert self.table.read(self.ds).to_pylist() == [
+            {"rating": 5.0, "ratings": ratings, "ds": self.ds}
+        ]
+        hashes = [commit.get("userMetadata") for commit in self.table.open().history()]
+        commits = [each for each in hashes if each and self.receipts.published_as(each)]
+        assert len(commits) == 1
+        assert not [app for app in self.applications() if app.is_live]
+        receipt = self.receipts.read(self.table.number(self.ds))
+        assert receipt is not None
+        return receipt
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test found."""
+        if self.api.state(self.run_id) in ("queued", "running"):
+            self.mark_run("failed")
+        self.yarn.end([app.id for app in self.applications() if app.is_live], 30)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()).strip()
+    except psutil.Error:
+        return ""
+
+
+class Hold:
+    """Starts runs that a test holds, all in one table of this session's own."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._root = f"/faults/{uuid.uuid4().hex[:12]}"
+        self._days = (date(2020, 1, 1) + timedelta(n) for n in itertools.count())
+        self._held: list[Held] = []
+        StoredTable(RATING_HISTOGRAM.mart, platform.settings.hdfs_url, self._root).create()
+
+    def __call__(self, dag_id: str = "held", **params: Any) -> Held:
+        held = Held(self._platform, self._root, next(self._days), dag_id, params)
+        self._held.append(held)
+        return held
+
+    def end(self) -> None:
+        """End what a test started."""
+        while self._held:
+            self._held.pop().end()

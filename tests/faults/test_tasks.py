@@ -1,0 +1,175 @@
+"""Faults of tasks and their applications, under the real scheduler, on the real YARN.
+
+Each test holds a task's application until it has seen what it wants to see; then it lets it publish
+or has it killed. At any moment at most one application of a run's task lives.
+"""
+
+import re
+import time
+
+import pytest
+
+from millpond.cli.airflow_api import AirflowApi
+from millpond.cluster import processes
+from tests.faults.holding import Hold, until
+from tests.integration.local_platform import Platform
+
+
+@pytest.mark.case(7)
+@pytest.mark.case(8)
+def test_a_worker_killed_after_yarns_acceptance_is_adopted_and_a_clear_ends_what_it_adopted(
+    hold: Hold,
+) -> None:
+    held = hold(crash_at="submitted")
+    held.reaches("running", attempt=2)
+    adopted = held.running()
+    held.says(f"adopting {adopted.id}")
+    began = time.time()
+    held.clear()
+    held.is_killed(adopted.id, began)
+    held.says("the task was cleared")
+    held.release(6)
+    held.reaches("success", attempt=3)
+    assert held.published(6).application_id != adopted.id
+    assert len(held.applications()) == 2
+
+
+@pytest.mark.case(7, slow=True)
+@pytest.mark.parametrize("point", ["about-to-submit", "submitted", "id-stored"])
+def test_a_worker_killed_around_the_submission_publishes_once(hold: Hold, point: str) -> None:
+    held = hold(crash_at=point)
+    held.release(3)
+    held.reaches("success", attempt=2)
+    [application] = held.applications()
+    receipt = held.published(3)
+    assert receipt.application_id == application.id
+    assert receipt.attempt == ("2" if point == "about-to-submit" else "1")
+
+
+@pytest.mark.case(7, slow=True)
+@pytest.mark.parametrize(
+    ("point", "attempt", "published_by"),
+    [
+        # A driver that dies before its commit has published nothing: another one is submitted.
+        ("receipt-written", 2, "2"),
+        ("rows-written", 2, "2"),
+        # After it, it has: the receipt counts, not how the driver ended.
+        ("committed", 1, "1"),
+        ("ended", 2, "1"),
+    ],
+)
+def test_whatever_is_killed_around_the_commit_publishes_once(
+    hold: Hold, point: str, attempt: int, published_by: str
+) -> None:
+    held = hold(crash_at=point)
+    held.release(3)
+    held.reaches("success", attempt=attempt)
+    assert held.published(3).attempt == published_by
+    assert len(held.applications()) == int(published_by)
+
+
+@pytest.mark.case(6)
+@pytest.mark.case(8)
+@pytest.mark.case(9)
+def test_a_killed_task_is_adopted_killed_when_marked_and_computed_anew_when_cleared(
+    hold: Hold,
+) -> None:
+    held = hold()
+    first = held.running()
+    held.process().kill()
+    held.reaches("running", attempt=2)
+    held.says(f"adopting {first.id}")
+    began = time.time()
+    held.mark("failed")
+    held.is_killed(first.id, began)
+    held.says(f"{first.id} has ended")
+    held.clear()
+    held.says("the task was cleared")
+    held.release(4)
+    held.reaches("success", attempt=3)
+    assert held.published(4).application_id != first.id
+    # A success is cleared when the input has changed.
+    held.release(5)
+    held.clear()
+    held.reaches("success", attempt=4)
+    assert held.table.read(held.ds).to_pylist() == [{"rating": 5.0, "ratings": 5, "ds": held.ds}]
+    assert len(held.applications()) == 3
+
+
+@pytest.mark.case(6)
+def test_an_orphaned_task_changes_nothing_beside_the_next_attempt(hold: Hold) -> None:
+    held = hold()
+    first = held.running()
+    orphan = held.process()
+    orphan.suspend()
+    held.supervisor().kill()
+    held.age_heartbeat()
+    held.reaches("running", attempt=2)
+    held.says(f"adopting {first.id}")
+    orphan.resume()
+    held.release(5)
+    held.reaches("success", attempt=2)
+    assert held.published(5).application_id == first.id
+    assert held.applications()[-1].id == first.id
+    until(lambda: not processes.is_alive(orphan), 60)
+
+
+ENDINGS = ("mark failed", "mark success", "mark_run failed", "mark_run success", "clear")
+
+
+@pytest.mark.case(8, slow=True)
+@pytest.mark.parametrize("is_adopted", [False, True], ids=["first", "adopted"])
+@pytest.mark.parametrize("how", ENDINGS)
+def test_however_a_person_ends_it_the_application_ends(
+    hold: Hold, how: str, *, is_adopted: bool
+) -> None:
+    held = hold()
+    application = held.running()
+    if is_adopted:
+        held.process().kill()
+        held.reaches("running", attempt=2)
+        held.says(f"adopting {application.id}")
+    began = time.time()
+    what, *state = how.split()
+    getattr(held, what)(*state)
+    held.is_killed(application.id, began)
+
+
+@pytest.mark.case(8, slow=True)
+@pytest.mark.parametrize("dag_id", ["held_briefly", "held_run_briefly"])
+def test_a_time_out_ends_the_application(hold: Hold, dag_id: str) -> None:
+    held = hold(dag_id=dag_id)
+    until(lambda: [app for app in held.applications() if app.state == "KILLED"], 90)
+
+
+@pytest.mark.case(6, slow=True)
+def test_the_reaper_ends_what_a_dead_worker_left_and_nothing_else(
+    platform: Platform, hold: Hold
+) -> None:
+    left, wanted = hold(), hold()
+    leftover, other = left.running(), wanted.running()
+    # Together they cannot end anything, and nobody tries the task again.
+    dead = (left.supervisor(), left.process())
+    for process in dead:
+        process.kill()
+    left.mark("failed")
+    assert reap(platform, dry_run=True) == {leftover.id: "to be ended", other.id: "stays"}
+    assert left.yarn.application(leftover.id) == leftover
+    assert reap(platform, dry_run=False) == {leftover.id: "to be ended", other.id: "stays"}
+    left.is_killed(leftover.id, time.time())
+    wanted.release(2)
+    wanted.reaches("success")
+    wanted.published(2)
+
+
+def reap(platform: Platform, *, dry_run: bool) -> dict[str, str]:
+    """Run the reaper by hand; what it says of each application."""
+    api = AirflowApi(platform.settings, "reaper")
+    run_id = api.create_run_with({"dry_run": dry_run})
+    api.unpause()
+    until(lambda: api.state(run_id) == "success")
+    [task] = [task for task in api.tasks(run_id) if task.name == "reap"]
+    said = (
+        re.match(r"(application_\S+) .* (to be ended|stays): ", x) for x in api.log(run_id, task)
+    )
+    return {line[1]: line[2] for line in said if line}
