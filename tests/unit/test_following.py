@@ -63,6 +63,18 @@ def test_the_log_shows_changes_of_state(followed: Follow, caplog: pytest.LogCapt
     ]
 
 
+def test_what_is_queued_is_asked_for_less_often(followed: Follow) -> None:
+    followed(WAITING, WAITING, RUNNING, RUNNING, SUCCEEDED)
+    assert time.monotonic() == 5 + 5 + 2 + 2
+
+
+def test_each_change_is_shown_once(followed: Follow) -> None:
+    shown: list[str] = []
+    yarn = Yarn([RUNNING, RUNNING, SUCCEEDED])
+    follow(yarn, WAITING, SILENCE, lambda application: shown.append(application.state))
+    assert shown == ["ACCEPTED", "RUNNING", "FINISHED"]
+
+
 def test_a_cluster_without_room_is_said_once(
     followed: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:
