@@ -502,6 +502,15 @@ def test_of_two_attempts_alive_the_one_that_holds_the_claim_stays(
     assert world.did == [f"claim {FIRST}-2", "submit", "kill 0001", "follow 0002"]
 
 
+def test_one_that_wakes_up_after_the_next_attempt_has_submitted_ends_its_own(world: World) -> None:
+    # It had looked for others, found none, and was stopped.
+    world.start(f"mp-local-{FIRST},mp-local-{FIRST}-2")
+    tags = (f"mp-local-{FIRST}", f"mp-local-{FIRST}-1")
+    followed = task()._submit(world, replace(RUN, generation=FIRST), tags)
+    assert world.did == ["submit", "kill 0002"]
+    assert followed.id == "application_5_0001"
+
+
 def test_a_param_of_the_run_makes_every_try_a_generation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
