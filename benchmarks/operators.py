@@ -1,23 +1,25 @@
 """The stock Spark operator and ours side by side: the same application, the same platform.
 
-    python benchmarks/operators.py [--runs N]
+    python -m benchmarks.operators stock --runs 5
+    python -m benchmarks.operators ours --runs 5
 
 It starts a platform of its own, as the tests do (MILLPOND_TEST_HOME keeps it), runs an application
-N times with each operator, then clears, kills and ends workers, and writes
-docs/explanation/operators-side-by-side.md.
+N times, then clears it, kills it and ends its worker. Once both operators have been measured it
+writes docs/explanation/operators-side-by-side.md.
 """
 
 import argparse
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 
@@ -25,31 +27,41 @@ from millpond.catalog.settings import PROJECT_DIR, Settings
 from tests.faults.holding import Held, Hold
 from tests.integration.local_platform import Platform, environment, free_port_base
 
+MEASURED = PROJECT_DIR / "build" / "operators"
 PAGE = PROJECT_DIR / "docs" / "explanation" / "operators-side-by-side.md"
 OPERATORS = {"stock": "held_stock", "ours": "held"}
 # The promise is 15 s; what still runs after this is left.
 PATIENCE_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Run:
-    """The seconds of one run."""
-
-    to_submission: float
-    to_notice: float
-
-
 def main() -> None:
-    """Measure both and write the page."""
+    """Measure one operator; write the page if the other has been measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("operator", choices=OPERATORS)
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    arguments = parser.parse_args()
     with running_platform() as platform:
         hold = Hold(platform)
-        times = {name: [timed(hold(dag)) for _ in range(runs)] for name, dag in OPERATORS.items()}
-        behaviour = {name: behave(hold, dag) for name, dag in OPERATORS.items()}
+        measured = measure(hold, OPERATORS[arguments.operator], arguments.runs)
         hold.end()
-    PAGE.write_text(page(runs, times, behaviour))
+    MEASURED.mkdir(parents=True, exist_ok=True)
+    (MEASURED / f"{arguments.operator}.json").write_text(json.dumps(measured, indent=2))
+    files = {name: MEASURED / f"{name}.json" for name in OPERATORS}
+    if all(file.exists() for file in files.values()):
+        PAGE.write_text(page({name: json.loads(file.read_text()) for name, file in files.items()}))
+
+
+def measure(hold: Hold, dag_id: str, runs: int) -> dict[str, Any]:
+    """The seconds of each run by phase, and what becomes of the application in each case."""
+    finished = []
+    for _ in range(runs):
+        held = hold(dag_id)
+        held.release(1)
+        held.reaches("success")
+        finished.append(held)
+    times = [timed(held) for held in finished]
+    cases = [cleared(finished[-1]), killed(hold(dag_id)), *left_by_its_worker(hold(dag_id))]
+    return {"times": times, "cases": cases}
 
 
 @contextmanager
@@ -68,26 +80,21 @@ def running_platform() -> Iterator[Platform]:
         platform.millpond("down")
 
 
-def timed(held: Held) -> Run:
+def timed(held: Held) -> dict[str, float]:
     """From the task's start to YARN's acceptance, and from YARN's end to Airflow's."""
-    held.release(1)
-    held.reaches("success")
     [application] = held.applications()
     task = held.api._dag("GET", f"dagRuns/{held.run_id}/taskInstances/held")  # noqa: SLF001
     began, ended = (
         datetime.fromisoformat(task[moment]).timestamp() for moment in ("start_date", "end_date")
     )
-    return Run(application.started / 1000 - began, ended - application.finished / 1000)
+    return {
+        "task start to submission": application.started / 1000 - began,
+        "FINISHED to success": ended - application.finished / 1000,
+    }
 
 
-def behave(hold: Hold, dag: str) -> list[str]:
-    """What becomes of the application in each case, in words."""
-    return [_cleared(hold(dag)), _killed(hold(dag)), *_left_by_its_worker(hold(dag))]
-
-
-def _cleared(held: Held) -> str:
-    held.release(1)
-    held.reaches("success")
+def cleared(held: Held) -> str:
+    """Clear a task that has succeeded."""
     before, began = held.task.attempt, time.time()
     held.clear()
     held.reaches("success", attempt=before + 1)
@@ -95,12 +102,14 @@ def _cleared(held: Held) -> str:
     return f"{count} new application{'' if count == 1 else 's'}, green after {_since(began)}"
 
 
-def _killed(held: Held) -> str:
+def killed(held: Held) -> str:
+    """Mark a running task failed."""
     held.running()
     return _end_of_marked(held)
 
 
-def _left_by_its_worker(held: Held) -> tuple[str, str]:
+def left_by_its_worker(held: Held) -> tuple[str, str]:
+    """Kill a task's process, and mark its retry failed."""
     held.running()
     held.process().kill()
     held.reaches("running", attempt=2)
@@ -133,28 +142,28 @@ CASES = (
 )
 
 
-def page(runs: int, times: dict[str, list[Run]], behaviour: dict[str, list[str]]) -> str:
+def page(measured: dict[str, dict[str, Any]]) -> str:
     """The page, with figures and where they are from."""
-    rows = [
-        ("task start to submission", [[run.to_submission for run in times[n]] for n in OPERATORS]),
-        ("FINISHED to success", [[run.to_notice for run in times[n]] for n in OPERATORS]),
+    both = [measured[name] for name in OPERATORS]
+    timing = [
+        f"| {what} | {' | '.join(_spread([run[what] for run in of['times']]) for of in both)} |"
+        for what in both[0]["times"][0]
     ]
-    timing = [f"| {what} | {' | '.join(map(_spread, both))} |" for what, both in rows]
     cases = [
-        f"| {case} | {' | '.join(behaviour[name][n] for name in OPERATORS)} |"
-        for n, case in enumerate(CASES)
+        f"| {case} | {' | '.join(of['cases'][n] for of in both)} |" for n, case in enumerate(CASES)
     ]
+    runs = " and ".join(str(len(of["times"])) for of in both)
     provider, airflow = version("apache-airflow-providers-apache-spark"), version("apache-airflow")
     memory = psutil.virtual_memory().total / 2**30
     where = f"{psutil.cpu_count()} cores and {memory:.0f} GiB, shared with other work"
     return f"""\
 # The stock operator and ours, side by side
 
-<!-- Written by `python benchmarks/operators.py`; changes by hand are lost. -->
+<!-- Written by `python -m benchmarks.operators`; changes by hand are lost. -->
 
 `SparkSubmitOperator` of provider {provider} as its documents have it (`yarn_track_via_rm_api=True`,
 durable) beside `YarnSparkOperator`: the same small application, Airflow {airflow}, the local
-platform on {where}. {runs} runs each, {datetime.now(UTC).date()}.
+platform on {where}. {runs} runs, {datetime.now(UTC).date()}.
 Seconds: least / median / most.
 
 | | stock | ours |

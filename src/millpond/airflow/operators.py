@@ -105,14 +105,7 @@ class YarnSparkOperator(SparkSubmitOperator):
         settings = Settings.from_env(os.environ)
         partition = run_partition(context, self.table)
         generation = self._enter_generation(context, partition)
-        run = Run(
-            partition=partition,
-            generation=generation.id,
-            attempt=context["ti"].try_number,
-            run_id=context["run_id"],
-            root=settings.root,
-            settings=settings_of(context, self.parameters),
-        )
+        run = self._run(context, settings, partition, generation)
         tag = generation_tag(settings.deployment, generation)
         target = target_tag(settings.deployment, self.dag_id, self.task_id, partition)
         yarn, outcome = ResourceManager.of(settings), Outcome(settings, self.table, run)
@@ -134,6 +127,18 @@ class YarnSparkOperator(SparkSubmitOperator):
             receipt = self._judge(settings, outcome, application)
             self._report_phases(began, application, receipt)
         self._finish(context, generation, receipt, outcome)
+
+    def _run(
+        self, context: Any, settings: Settings, partition: Partition, generation: Generation
+    ) -> Run:
+        return Run(
+            partition=partition,
+            generation=generation.id,
+            attempt=context["ti"].try_number,
+            run_id=context["run_id"],
+            root=settings.root,
+            settings=settings_of(context, self.parameters),
+        )
 
     def _enter_generation(self, context: Any, partition: Partition) -> Generation:
         """The generation this attempt belongs to, recorded before anything else happens."""
@@ -219,12 +224,14 @@ class YarnSparkOperator(SparkSubmitOperator):
             return outcome.judge(application)
         except MillpondError as error:
             if type(error) is MillpondError and application.log_url:
-                lines = last_lines(application.log_url, settings.yarn_ca)
-                self.log.info("the driver's last %d lines:", len(lines))
-                for line in lines:
-                    self.log.info("%s", line)
-                self.log.error("first cause: %s", first_cause(lines) or "its log names none")  # noqa: TRY400  a sentence
+                self._quote(last_lines(application.log_url, settings.yarn_ca))
             raise
+
+    def _quote(self, lines: Sequence[str]) -> None:
+        self.log.info("the driver's last %d lines:", len(lines))
+        for line in lines:
+            self.log.info("%s", line)
+        self.log.info("first cause: %s", first_cause(lines) or "its log names none")
 
     def _report_phases(self, began: float, application: Application, receipt: Receipt) -> None:
         # An application that YARN has forgotten has no times.
