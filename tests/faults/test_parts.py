@@ -1,5 +1,6 @@
 """Parts of the platform that die or refuse while a task's application is held."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,8 +70,7 @@ def test_one_that_has_forgotten_is_decided_by_the_receipt(platform: Platform, ho
     held = hold()
     first = held.running()
     kill(platform, "resourcemanager")
-    state = platform.settings.home / "yarn" / "state"
-    state.rename(state.with_name("state-forgotten"))
+    shutil.rmtree(platform.settings.home / "yarn" / "state")
     up(platform)
     held.release(3)
     held.succeeds()
