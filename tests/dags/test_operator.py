@@ -447,6 +447,18 @@ def test_before_it_submits_there_is_nothing_to_end(world: World) -> None:
     assert world.did == []
 
 
+def test_after_it_has_ended_there_is_nothing_to_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = task()
+    monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
+    with pytest.raises(AirflowException, match="nobody says why"):
+        operator.execute(world.attempt(FIRST))
+    world.did = []
+    operator.on_kill()  # would ask for a context that is no more
+    assert world.did == []
+
+
 def test_a_run_for_other_analyses_skips_the_task(world: World) -> None:
     context = world.attempt(FIRST)
     context["params"]["only"] = ["word_counts"]

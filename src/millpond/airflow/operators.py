@@ -99,6 +99,9 @@ class YarnSparkOperator(SparkSubmitOperator):
             raise AirflowFailException(str(error)) from None
         except MillpondError as error:
             raise AirflowException(str(error)) from None
+        finally:
+            # Airflow may still call on_kill while it reports how the task ended.
+            self._generation_tag = None
 
     def _execute(self, context: Any) -> None:
         began = time.time()
