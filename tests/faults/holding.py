@@ -24,7 +24,7 @@ KILLED_SECONDS = 15
 Found = TypeVar("Found")
 
 
-def until(found: Callable[[], Found | None], seconds: float = 120) -> Found:
+def until(found: Callable[[], Found | None], seconds: float = 240) -> Found:
     """What a function finds, once it finds something."""
     asking = retry(
         retry=retry_if_result(lambda result: not result),
@@ -79,11 +79,11 @@ class Held:
         assert len(found) <= number
         return found[-1] if len(found) == number and found[-1].state == "RUNNING" else None
 
-    def reaches(self, state: str, attempt: int = 1, seconds: float = 180) -> None:
+    def reaches(self, state: str, attempt: int = 1, seconds: float = 300) -> None:
         """Wait until the task's attempt is in a state."""
         until(lambda: (self.task.state, self.task.attempt) == (state, attempt), seconds)
 
-    def succeeds(self, seconds: float = 240) -> None:
+    def succeeds(self, seconds: float = 300) -> None:
         """Wait until an attempt succeeds; a run that fails is not waited for."""
         state = until(self._over, seconds)
         assert state == "success"
