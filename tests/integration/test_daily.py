@@ -158,31 +158,8 @@ def own_run(platform: Platform, ds: date) -> None:
     assert f"the run of {ds} is on its way already" in followed.stderr
 
 
-def test_clearing_a_succeeded_run_computes_everything_again(
-    platform: Platform, days: Iterator[date]
-) -> None:
-    ds = next(days)
-    put(platform, ds, ratings_file(seed=2))
-    own_run(platform, ds)
-    put(platform, ds, ratings_file(seed=3))
-    second = platform.millpond("run", "--ds", str(ds))
-    assert second.returncode == 0, second.stderr
-    assert f"clearing the run of {ds}" in second.stderr
-    assert shown(platform, ds) == histogram_of(ratings_file(seed=3))
-    submitted = applications(platform, "analyse.rating_histogram", ds)
-    assert [app.final_status for app in submitted] == ["SUCCEEDED", "SUCCEEDED"]
-    assert receipt(platform, "rating_histogram", ds)["application_id"] == submitted[1].id
-    history = platform.millpond("history", "rating_histogram", "--ds", str(ds), "--format", "json")
-    assert [row["number"] for row in json.loads(history.stdout)] == [2, 1]
-
-
-def test_a_backfill_computes_a_date_that_had_succeeded_again(
-    platform: Platform, days: Iterator[date]
-) -> None:
-    ds = next(days)
-    put(platform, ds, ratings_file(seed=5))
-    own_run(platform, ds)
-    put(platform, ds, ratings_file(seed=6))
+def backfill(platform: Platform, ds: date) -> None:
+    """A backfill that reprocesses a date that has succeeded, to its end."""
     api = AirflowApi(platform.settings)
     backfills = f"{platform.settings.airflow_url}/api/v2/backfills"
     midnight = f"{ds}T00:00:00Z"
@@ -198,8 +175,27 @@ def test_a_backfill_computes_a_date_that_had_succeeded_again(
     run_of_the_day = api.find_run(ds)
     assert run_of_the_day is not None
     assert run_of_the_day["run_type"] == "backfill"
-    assert shown(platform, ds) == histogram_of(ratings_file(seed=6))
-    assert receipt(platform, "rating_histogram", ds)["number"] == 2
+
+
+def test_a_clear_and_a_backfill_compute_a_date_that_had_succeeded_again(
+    platform: Platform, days: Iterator[date]
+) -> None:
+    ds = next(days)
+    put(platform, ds, ratings_file(seed=2))
+    own_run(platform, ds)
+    put(platform, ds, ratings_file(seed=3))
+    second = platform.millpond("run", "--ds", str(ds))
+    assert second.returncode == 0, second.stderr
+    assert f"clearing the run of {ds}" in second.stderr
+    assert shown(platform, ds) == histogram_of(ratings_file(seed=3))
+    put(platform, ds, ratings_file(seed=5))
+    backfill(platform, ds)
+    assert shown(platform, ds) == histogram_of(ratings_file(seed=5))
+    submitted = applications(platform, "analyse.rating_histogram", ds)
+    assert [app.final_status for app in submitted] == ["SUCCEEDED"] * 3
+    assert receipt(platform, "rating_histogram", ds)["application_id"] == submitted[-1].id
+    history = platform.millpond("history", "rating_histogram", "--ds", str(ds), "--format", "json")
+    assert [row["number"] for row in json.loads(history.stdout)] == [3, 2, 1]
 
 
 def test_two_dates_at_once(platform: Platform, days: Iterator[date]) -> None:
