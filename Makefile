@@ -9,7 +9,7 @@ CODE := src dags spark_apps plugins tests benchmarks
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help setup demo up down status check fix test test-unit test-ledger test-spark test-dags \
-        test-integration test-faults golden docs requirements clean
+        test-integration test-platform test-faults golden docs requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -51,7 +51,7 @@ fix: setup ## let formatter and linter mend what they can
 
 test: setup ## all tests, and how much of the library they reach
 	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory test-unit test-ledger test-spark test-dags test-integration test-faults QUICK=1 \
+	$(MAKE) --no-print-directory test-unit test-ledger test-spark test-dags test-platform QUICK=1 \
 	  PYTEST_FLAGS="--cov=millpond --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
@@ -69,6 +69,10 @@ test-dags: setup ## DAGs parse, keep the conventions, submit the golden commands
 
 test-integration: setup ## the real platform, beside any other that runs
 	$(BIN)/pytest $(PYTEST_FLAGS) tests/integration
+
+# One platform for both kinds: a second one would take two minutes to start and to stop.
+test-platform: setup
+	$(BIN)/pytest $(PYTEST_FLAGS) tests/integration tests/faults $(if $(QUICK),--quick)
 
 test-faults: setup ## faults injected into the real platform; CASE=n one of them, REPEAT=k each k times
 	$(BIN)/pytest $(PYTEST_FLAGS) tests/faults $(if $(QUICK),--quick) $(if $(CASE),--case=$(CASE)) \

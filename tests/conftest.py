@@ -4,6 +4,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# Of tests on the real platform, so that those of faults find the one of the others running.
+pytest_plugins = ["tests.integration.fixtures"]
+
 # CI runs the same examples each time; elsewhere each run looks at new ones.
 settings.register_profile(
     "millpond",

@@ -7,11 +7,10 @@ from pyspark.sql import SparkSession
 
 from tests.faults.holding import Hold
 from tests.faults.world import World
-from tests.integration.conftest import platform, spark
 from tests.integration.local_platform import Platform
 from tests.ledger.conftest import ledger, ledger_url, posting, reference
 
-__all__ = ["ledger", "ledger_url", "platform", "posting", "reference", "spark"]
+__all__ = ["ledger", "ledger_url", "posting", "reference"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,4 @@
-"""The real platform, once for all integration tests, beside any other that runs.
+"""The real platform, once for all tests on it, beside any other that runs.
 
 It has a folder, a block of ports and source files of its own, and leaves nothing behind. With
 MILLPOND_TEST_HOME set it lives there and keeps running, so that the next test run starts at once.
