@@ -17,6 +17,7 @@ from millpond.interactions.identities import (
     customer_id,
     normalise,
     person_keys,
+    tidy,
 )
 
 KEYS = PersonKeys(b"secret")
@@ -40,6 +41,10 @@ def test_form_case_and_blanks_around_make_no_other_name(
     assert normalise(other) == normalise(name)
     if case(name).casefold() == name.casefold():  # else the letter has no such case and back
         assert normalise(case(other)) == normalise(name)
+
+
+def test_a_name_is_asked_for_as_it_was_written_but_for_blanks_and_form() -> None:
+    assert tidy(" Zoe\u0301\t") == "Zo\u00e9"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from millpond.errors import MillpondError, SupersededError
 from millpond.interactions.counted import CountedHour, keys_of, read_counted
 from millpond.interactions.identities import Person
 from millpond.interactions.ledger import Ledger
-from millpond.interactions.schema import APPLIED_HOUR, CUSTOMER, IDENTITY
+from millpond.interactions.schema import APPLIED_HOUR, CUSTOMER
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,11 @@ WITH named AS (
 )
 INSERT INTO move
 SELECT identity, state, former_id, customer_id FROM judged WHERE state <> former_state
+"""
+
+DECIDE = """
+INSERT INTO move SELECT identity, 'decided', customer_id, :customer_id FROM identity
+WHERE identity = :identity AND state <> 'known'
 """
 
 # What an identity has contributed leaves one customer and comes to another.
@@ -174,24 +179,15 @@ def decide(ledger: Ledger, identity: str, customer_id: str) -> int:
     Raises:
         MillpondError: The ledger has no such person.
     """
-    columns = IDENTITY.c
+    values = {"identity": identity, "customer_id": customer_id}
     with changing_totals(ledger) as database:
-        found = database.execute(
-            sa.select(columns.customer_id).where(
-                columns.identity == identity, columns.state != "known"
-            )
-        ).one_or_none()
-        if found is None:
+        if database.execute(sa.text(DECIDE), values).rowcount == 0:
             raise MillpondError(
                 f"the ledger has no person {identity}; `millpond interactions resolve` lists those "
                 "that wait"
             )
         customer = {"customer_id": customer_id, "total": 0, "version": 0}
         database.execute(postgresql.insert(CUSTOMER).on_conflict_do_nothing(), customer)
-        database.execute(
-            sa.text("INSERT INTO move VALUES (:identity, 'decided', :former_id, :customer_id)"),
-            {"identity": identity, "former_id": found.customer_id, "customer_id": customer_id},
-        )
         database.execute(sa.text(MOVE))
         # Totals change only if an hour is applied; the newest one answers for this change.
         newest = database.scalar(sa.select(sa.func.max(APPLIED_HOUR.c.hour)))

@@ -95,23 +95,31 @@ def reconcile(settings: Settings, hour: Hour, run_id: str) -> Balance:
     ledger = Ledger(settings.ledger_url)
     receipt = read_receipt(settings, hour)
     found = balance(ledger, hour, receipt.rows)
-    results = checks(found)
     source = Source(f"{settings.root}/{COUNTS.path}", number=receipt.number)
     code = code_version(Path(__file__))
     publisher = Publisher(settings, hour, run_id, code, (source,))
     publisher.publish(TOTALS, rows_of(ledger, TOTALS, CHANGED_TOTALS, hour))
     publisher.publish(DELIVERIES, rows_of(ledger, DELIVERIES, SENT, hour))
-    _say(hour, found, results)
-    if wrong := [check for check in results if check.severity == "error" and not check.passed]:
+    _publish_balance(publisher, hour, found, checks(found))
+    return found
+
+
+def _publish_balance(
+    publisher: Publisher, hour: Hour, found: Balance, results: tuple[Check, ...]
+) -> None:
+    log.info("balance of %s: %s", hour, ", ".join(f"{k} {v}" for k, v in asdict(found).items()))
+    failed = [check for check in results if not check.passed]
+    for check in failed:
+        log.warning("%s", check)
+    if wrong := [str(check) for check in failed if check.severity == "error"]:
         publisher.refuse(BALANCE, results, **asdict(found))
         raise CheckFailedError(
-            f"{hour} does not balance: {'; '.join(map(str, wrong))}; `millpond interactions audit` "
-            "finds the first total that is wrong"
+            f"{hour} does not balance: {'; '.join(wrong)}; `millpond interactions audit` finds the "
+            "first total that is wrong"
         )
     row = {**asdict(found), "hour": str(hour)}
     rows = pa.Table.from_pylist([row], schema=arrow_schema(BALANCE))
     publisher.publish(BALANCE, rows, results, **asdict(found))
-    return found
 
 
 def balance(ledger: Ledger, hour: Hour, rows: dict[str, int]) -> Balance:
@@ -147,11 +155,3 @@ def rows_of(ledger: Ledger, table: Table, query: sa.TextClause, hour: Hour) -> p
 
 def _zero(name: str, figure: int, severity: Literal["error", "warn"] = "error") -> Check:
     return Check(name, severity, figure == 0, figure, minimum=0, maximum=0)
-
-
-def _say(hour: Hour, found: Balance, results: tuple[Check, ...]) -> None:
-    figures = ", ".join(f"{name} {figure}" for name, figure in asdict(found).items())
-    log.info("balance of %s: %s", hour, figures)
-    for check in results:
-        if not check.passed:
-            log.warning("%s", check)

@@ -160,12 +160,14 @@ def resolve(
         log.info("asked for %d persons: %s", found.total(), said or "nobody was due")
 
 
-def judge(names: Names, answer: Found | NotFound | Refused) -> tuple[str | None, Reason | None]:
+def judge(names: Names, answer: Answer) -> tuple[str | None, Reason | None]:
     """The id if the answer is about these names, else why it is not taken."""
     if isinstance(answer, NotFound):
         return None, "not_found"
     if isinstance(answer, Refused):
         return None, "refused"
+    if isinstance(answer, Unavailable):
+        return None, "unavailable"
     asked = (normalise(names.first), normalise(names.last))
     if (normalise(answer.first_name), normalise(answer.last_name)) != asked:
         return None, "other_name"
@@ -202,15 +204,38 @@ def _found(content: Any, contract: Contract) -> Found:
     )
 
 
+class _Patience:
+    """How long a run goes on asking: for some minutes, and while the service answers."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + SECONDS
+        self._silences = 0
+
+    def is_left(self) -> bool:
+        """Whether another one may be asked for."""
+        return time.monotonic() < self._end and self._silences < SILENCES
+
+    def heard(self, answer: Answer) -> None:
+        """Leave the service alone for as long as it asks, or until the next run."""
+        if not isinstance(answer, Unavailable):
+            self._silences = 0
+            return
+        log.warning("the customer service gave no answer: %s", answer.reason)
+        self._silences += 1
+        if time.monotonic() + answer.wait < self._end:
+            time.sleep(answer.wait)
+        else:
+            self._silences = SILENCES
+
+
 def _asked(
     due: list[Due], ask: Ask, names_of: Callable[[Hour], Mapping[str, Names]]
 ) -> Iterator[Result]:
-    """Ask for one after the other, as long as there is time and the service answers."""
-    end = time.monotonic() + SECONDS
-    silences = 0
+    """Ask for one after the other, as long as there is patience."""
+    patience = _Patience()
     names_in = lru_cache(maxsize=1)(names_of)  # an hour may have very many
     for person in sorted(due, key=lambda each: each.last_hour):
-        if time.monotonic() > end or silences == SILENCES:
+        if not patience.is_left():
             log.warning("the rest is asked for in the next run")
             return
         names = names_in(person.last_hour).get(person.identity)
@@ -218,17 +243,8 @@ def _asked(
             yield Result(person.identity, reason="no_names")
             continue
         answer = ask(names.first, names.last)
-        if isinstance(answer, Unavailable):
-            silences += 1
-            log.warning("the customer service gave no answer: %s", answer.reason)
-            yield Result(person.identity, reason="unavailable")
-            if time.monotonic() + answer.wait < end:
-                time.sleep(answer.wait)
-            else:
-                silences = SILENCES
-        else:
-            silences = 0
-            yield Result(person.identity, *judge(names, answer))
+        patience.heard(answer)
+        yield Result(person.identity, *judge(names, answer))
 
 
 def _due(ledger: Ledger, most: int) -> list[Due]:

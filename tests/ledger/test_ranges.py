@@ -1,4 +1,4 @@
-"""The ledger on the real PostgreSQL: what cannot be is refused by the database itself."""
+"""Ranges on the real PostgreSQL: what cannot be is refused by the database itself."""
 
 import uuid
 from collections.abc import Callable
@@ -14,15 +14,9 @@ from millpond.interactions.broker import Topic
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import META, OFFSET_RANGE, SCHEMA_VERSION, TOPIC
 from millpond.lake.offsets import OffsetRange
-from tests.integration.local_platform import Platform
 
 SEVEN = Hour(datetime(2026, 11, 22, 7, tzinfo=UTC))
 EIGHT, NINE = SEVEN.next, SEVEN.next.next
-
-
-@pytest.fixture
-def ledger(platform: Platform) -> Ledger:
-    return Ledger(platform.settings.ledger_url)
 
 
 @pytest.fixture
@@ -32,9 +26,9 @@ def topic() -> Topic:
 
 
 @pytest.fixture
-def insert(platform: Platform, topic: Topic) -> Callable[..., None]:
+def insert(ledger_url: str, topic: Topic) -> Callable[..., None]:
     """A row as it is, behind the ledger's back: hour 7 of partition 0 is offsets 0 to 10."""
-    engine = sa.create_engine(platform.settings.ledger_url, poolclass=sa.NullPool)
+    engine = sa.create_engine(ledger_url, poolclass=sa.NullPool)
     with engine.begin() as database:
         database.execute(sa.insert(TOPIC).values(name=topic.name, topic_id=topic.id))
 
@@ -99,8 +93,8 @@ def test_a_range_that_cannot_be_is_refused(
     ],
 )
 @pytest.mark.usefixtures("insert")
-def test_a_range_is_never_changed(platform: Platform, topic: Topic, change: str) -> None:
-    engine = sa.create_engine(platform.settings.ledger_url, poolclass=sa.NullPool)
+def test_a_range_is_never_changed(ledger_url: str, topic: Topic, change: str) -> None:
+    engine = sa.create_engine(ledger_url, poolclass=sa.NullPool)
     with (
         pytest.raises(sa.exc.DBAPIError, match="offset_range is never changed"),
         engine.begin() as database,
@@ -119,8 +113,8 @@ def test_an_hour_is_added_whole_or_not_at_all(ledger: Ledger, topic: Topic) -> N
     assert sealed.ranges == (good,)
 
 
-def test_a_ledger_of_a_later_version_is_refused(platform: Platform, ledger: Ledger) -> None:
-    engine = sa.create_engine(platform.settings.ledger_url, poolclass=sa.NullPool)
+def test_a_ledger_of_a_later_version_is_refused(ledger_url: str, ledger: Ledger) -> None:
+    engine = sa.create_engine(ledger_url, poolclass=sa.NullPool)
     with engine.begin() as database:
         database.execute(sa.update(META).values(schema_version=99))
     try:
