@@ -91,7 +91,7 @@ def world(platform: Platform) -> Iterator[Totals]:
 
 
 def ask(first_name: str, last_name: str) -> Answer:
-    return Found("7", first_name, last_name) if last_name == "Lefèvre" else NotFound()
+    return Found("7", first_name, last_name) if last_name.casefold() == "lefèvre" else NotFound()
 
 
 def test_an_hour_is_resolved_applied_and_reconciled(world: Totals) -> None:

@@ -1,7 +1,11 @@
 """Totals on the real PostgreSQL, held against plain Python that computes them anew."""
 
 import itertools
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -207,6 +211,48 @@ def test_an_hour_is_applied_whole_or_not_at_all(
     assert set(states(ledger)) == {EARLY.identity}
     with ledger.transaction() as database:
         assert database.scalar(sa.select(sa.func.count()).select_from(APPLIED_HOUR)) == 1
+
+
+@pytest.mark.parametrize(("point", "hours"), [("applying", 0), ("applied", 1)])
+def test_a_kill_leaves_the_hour_whole_or_not_there(
+    ledger: Ledger, ledger_url: str, point: str, hours: int
+) -> None:
+    script = (
+        "import sys; from millpond.interactions.apply import apply; "
+        "from millpond.interactions.ledger import Ledger; "
+        "from tests.ledger.world import EARLY, ONE, counted; "
+        "apply(Ledger(sys.argv[1]), counted(ONE, {'1': 1}, {EARLY: 2}))"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", script, ledger_url],
+        env={**os.environ, "MILLPOND_CRASH_AT": point},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert contributions(ledger, ONE) == ({"id:1": 1, EARLY.identity: 2} if hours else {})
+    assert sum(totals(ledger).values()) == hours * 1
+    apply(ledger, counted(ONE, {"1": 1}, {EARLY: 2}))
+    assert totals(ledger) == {"1": 1}
+    assert versions(ledger) == {"1": 1}
+
+
+def test_a_connection_that_breaks_in_the_middle_leaves_the_totals_as_they_were(
+    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(ledger, counted(ONE, {"1": 1}))
+
+    def end_all_others(_: str) -> None:
+        others = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        )
+        with Ledger(ledger_url).transaction() as database:
+            database.execute(sa.text(f"{others} AND datname = current_database()"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("millpond.interactions.apply.crash_point", end_all_others)
+        with pytest.raises(MillpondError, match="does not answer"):
+            apply(ledger, counted(TWO, {"1": 10}))
+    assert totals(ledger) == {"1": 1}
 
 
 def test_an_empty_hour_is_applied(ledger: Ledger) -> None:
