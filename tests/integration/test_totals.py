@@ -59,8 +59,9 @@ class Totals:
         counts = [{"customer_id": id_, "interactions": n} for id_, n in customers.items()]
         publisher.publish(ANONYMOUS, rows_of(ANONYMOUS, anonymous, hour))
         counted, unnamed = sum(customers.values()), sum(persons.values())
-        figures = {"in": counted + unnamed + bad, "counted": counted, "anonymous": unnamed}
-        publisher.publish(COUNTS, rows_of(COUNTS, counts, hour), (), **figures, quarantined=bad)
+        figures = {"counted": counted, "anonymous": unnamed, "quarantined": bad}
+        figures["in"] = sum(figures.values())
+        publisher.publish(COUNTS, rows_of(COUNTS, counts, hour), counts=figures)
 
     def totals(self) -> dict[str, int]:
         with Ledger(self.settings.ledger_url).transaction() as database:

@@ -107,19 +107,20 @@ def reconcile(settings: Settings, hour: Hour, run_id: str) -> Balance:
 def _publish_balance(
     publisher: Publisher, hour: Hour, found: Balance, results: tuple[Check, ...]
 ) -> None:
-    log.info("balance of %s: %s", hour, ", ".join(f"{k} {v}" for k, v in asdict(found).items()))
+    figures: dict[str, int] = asdict(found)
+    log.info("balance of %s: %s", hour, ", ".join(f"{k} {v}" for k, v in figures.items()))
     failed = [check for check in results if not check.passed]
     for check in failed:
         log.warning("%s", check)
     if wrong := [str(check) for check in failed if check.severity == "error"]:
-        publisher.refuse(BALANCE, results, **asdict(found))
+        publisher.refuse(BALANCE, results, figures)
         raise CheckFailedError(
             f"{hour} does not balance: {'; '.join(wrong)}; `millpond interactions audit` finds the "
             "first total that is wrong"
         )
-    row = {**asdict(found), "hour": str(hour)}
+    row = {**figures, "hour": str(hour)}
     rows = pa.Table.from_pylist([row], schema=arrow_schema(BALANCE))
-    publisher.publish(BALANCE, rows, results, **asdict(found))
+    publisher.publish(BALANCE, rows, results, figures)
 
 
 def balance(ledger: Ledger, hour: Hour, rows: dict[str, int]) -> Balance:

@@ -1,6 +1,7 @@
 """Publishing without a JVM, as applications publish: a receipt first, then one commit with it."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -31,14 +32,20 @@ class Publisher:
     with_tables: dict[str, int] = field(default_factory=dict)
 
     def publish(
-        self, table: Table, rows: pa.Table, checks: tuple[Check, ...] = (), **counts: int
+        self,
+        table: Table,
+        rows: pa.Table,
+        checks: tuple[Check, ...] = (),
+        counts: Mapping[str, int] | None = None,
     ) -> Receipt:
-        """Make `rows` the table's rows of the partition, in one commit; `counts` go into `rows`.
+        """Make `rows` the table's rows of the partition, in one commit.
+
+        `counts` go into the receipt's `rows`.
 
         Raises:
             SupersededError: A higher number was published meanwhile; its rows stay.
         """
-        receipt = self._create(table, "published", {**counts, "out": rows.num_rows}, checks)
+        receipt = self._create(table, "published", {**(counts or {}), "out": rows.num_rows}, checks)
         hdfs = Hdfs(self.settings.hdfs_url)
         # The number is this publication's alone, and so is the folder that bears it.
         place = f"{self.settings.root}/{table.path}/{folder(self.partition)}/{receipt.number}"
@@ -50,7 +57,7 @@ class Publisher:
         )
         return receipt
 
-    def refuse(self, table: Table, checks: tuple[Check, ...], **counts: int) -> Receipt:
+    def refuse(self, table: Table, checks: tuple[Check, ...], counts: Mapping[str, int]) -> Receipt:
         """Leave the partition's rows as they are, with a receipt that says why."""
         return self._create(table, "refused", {**counts, "out": 0}, checks)
 
