@@ -11,6 +11,7 @@ from millpond.catalog import zones
 from millpond.catalog.partitions import Hour
 from millpond.cli import runs
 from millpond.cli.airflow_api import HOURLY, AirflowApi
+from millpond.cluster import health
 from millpond.errors import MillpondError
 from tests.integration.local_platform import Platform
 
@@ -47,6 +48,16 @@ def test_an_hour_is_counted_as_it_was_sent(
     found = Counter(json.dumps([row[name] for name in names]) for row in people)
     assert found == Counter(map(json.dumps, truth["anonymous"]))
     assert len(shown(platform, "interactions_quarantine", hour)) == truth["quarantined"]
+
+
+def test_the_customer_service_holds_every_total(
+    platform: Platform, told: tuple[str, dict[str, Any]]
+) -> None:
+    _, truth = told
+    service = f"http://127.0.0.1:{platform.settings.port('customer-service')}"
+    held = health.fetch_json(f"{service}/counts")
+    # The ids of persons are none of these.
+    assert {id_: held.get(id_) for id_ in truth["counts"]} == truth["counts"]
 
 
 def test_status_says_what_each_hour_came_to(

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from millpond.errors import BadInputError
+from millpond.interactions.fence import clock
 from millpond.interactions.service import (
     LARGEST_ANSWER,
     Answer,
     CustomerService,
     Endpoint,
     Outcome,
-    clock,
     seconds_to_wait,
 )
 from tests.ledger.reference import CONTRACT, Reference

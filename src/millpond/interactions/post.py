@@ -22,8 +22,9 @@ from millpond.errors import BadInputError, MillpondError, SupersededError
 from millpond.interactions import attempts
 from millpond.interactions.attempts import Attempt, Ended
 from millpond.interactions.breaker import Breaker
+from millpond.interactions.fence import clock
 from millpond.interactions.ledger import Ledger
-from millpond.interactions.service import Answer, CustomerService, Outcome, clock
+from millpond.interactions.service import Answer, CustomerService, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +119,12 @@ class Poster:
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         """Write down what has ended, send what was claimed, claim more; False at the end."""
         ended = self._collect()
-        claimed = self._exchange(ended)
-        for attempt in claimed:
-            self._flying.add(pool.submit(self._send, attempt))
+        released = self._exchange(ended)
+        if ended:
+            crash_point("recorded")
+        if self._claimed:
+            crash_point("claimed")
+        self._flying |= {pool.submit(self._send, attempt) for attempt in released}
         if self._flying or self._claimed:
             return True
         if rest := self._first.rest():
@@ -142,10 +146,6 @@ class Poster:
                     database, self._epoch, room, self._pace.deadline, send_until
                 )
         self._say(ended)
-        if ended:
-            crash_point("recorded")
-        if self._claimed:
-            crash_point("claimed")
         return released
 
     def _room(self, released: int) -> int:
@@ -226,10 +226,9 @@ class Poster:
         self._over.set()
 
     def _summary(self) -> Counter[str]:
+        summary: Counter[str] = Counter()
         for (outcome, why), count in self._tally.items():
             log.info("%d requests: %s%s", count, outcome, f", {why}" if why else "")
-        summary: Counter[str] = Counter()
-        for (outcome, _), count in self._tally.items():
             summary[outcome.value] += count
         with self._ledger.transaction() as database:
             summary["pending"] = attempts.pending(database)

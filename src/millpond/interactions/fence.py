@@ -1,0 +1,55 @@
+"""Connections that send nothing too late."""
+
+import time
+from contextvars import ContextVar
+from typing import Any
+
+import urllib3
+from requests.adapters import HTTPAdapter
+
+# Until when what this thread sends may be sent, by `clock`.
+send_until: ContextVar[float] = ContextVar("send_until")
+
+
+class TooLateError(Exception):
+    """The time to send had passed; the service has not got the whole request."""
+
+
+def clock() -> float:
+    """Seconds of a clock that also runs while this process, or the machine, stands still."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class _Fence:
+    """Looks at the clock right before the bytes go out.
+
+    A process may be stopped anywhere before, and connecting takes time, too.
+    """
+
+    def send(self, data: Any) -> None:
+        if clock() > send_until.get():
+            raise TooLateError
+        super().send(data)  # type: ignore[misc]
+
+
+class _Http(_Fence, urllib3.connection.HTTPConnection): ...
+
+
+class _Https(_Fence, urllib3.connection.HTTPSConnection): ...
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class FencedAdapter(HTTPAdapter):
+    """What a session speaks HTTP with: raises TooLateError once `send_until` has passed."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pool, of connections with a fence."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
