@@ -253,6 +253,27 @@ def test_without_tls_only_this_machine_is_spoken_to(url: str) -> None:
         Endpoint(url, "", "s3cret")
 
 
+@pytest.mark.parametrize("endpoint", [{"password": "s3cret\n"}, {"user": "s3c\ret"}])
+def test_a_secret_that_cannot_be_sent_is_refused_and_not_repeated(endpoint: dict[str, str]) -> None:
+    with pytest.raises(BadInputError, match="has a line break or another") as raised:
+        Endpoint("https://example.com", **endpoint)
+    assert "s3c" not in str(raised.value)
+
+
+def test_a_missing_file_of_certificates_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no.pem, and there is no such file"):
+        Endpoint("https://example.com", ca_file=str(tmp_path / "no.pem"))
+
+
+def test_an_address_that_is_none_stops() -> None:
+    service = CustomerService(lambda: Endpoint("https://*.example"), CONTRACT)
+    answer = post(service)
+    assert (answer.outcome, answer.why) == (
+        Outcome.STOP,
+        "the address in the connection customer_service is none",
+    )
+
+
 def test_a_secret_is_in_no_representation() -> None:
     endpoint = Endpoint("https://a-user:pass@example.com/v1", "me", "s3cret")
     assert str(endpoint) == repr(endpoint) == "Endpoint(example.com)"

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ LARGEST_ANSWER = 64 * 1024
 # Who asks to be left alone for longer is asked again after a day.
 LONGEST_WAIT_SECONDS = 24 * 3600.0
 TRY_LATER = (408, 425, 429)
+CONNECTION = "the connection customer_service"
 
 
 class Outcome(StrEnum):
@@ -75,13 +77,22 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
-        if parts.scheme == "https" and parts.hostname:
-            return
-        if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
+        is_local = parts.scheme == "http" and _is_loopback(parts.hostname or "")
+        if not is_local and (parts.scheme != "https" or not parts.hostname):
             raise BadInputError(
                 f"the customer service is at {parts.scheme}://{parts.hostname}; give an https "
-                "address in the connection customer_service: without TLS it may only be on this "
-                "machine"
+                f"address in {CONNECTION}: without TLS it may only be on this machine"
+            )
+        if not f"{self.user}{self.password}".isprintable():
+            # The value is in no message: it is a secret.
+            raise BadInputError(
+                f"the login or the password in {CONNECTION} has a line break or another character "
+                "that cannot be sent; enter it again"
+            )
+        if self.ca_file and not Path(self.ca_file).is_file():
+            raise BadInputError(
+                f"ca_file in {CONNECTION} is {self.ca_file}, and there is no such file; give one "
+                "with the certificates to trust"
             )
 
     def __repr__(self) -> str:
@@ -134,9 +145,9 @@ class CustomerService:
     def _ask(self, path: str, body: str, headers: dict[str, str], send_until: float) -> Answer:
         endpoint, generation = self._access.current
         fence.send_until.set(send_until)
-        request = _request(endpoint, path, body, headers)
         verify = endpoint.ca_file or True
         try:
+            request = _request(endpoint, path, body, headers)
             with self._session.send(
                 request, timeout=self._timeout, verify=verify, allow_redirects=False, stream=True
             ) as response:
@@ -237,6 +248,8 @@ def _taken(response: requests.Response) -> Answer:
 
 
 def _without_answer(error: requests.RequestException) -> Answer:
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return Answer(Outcome.STOP, why=f"the address in {CONNECTION} is none")
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)  # of urllib3's MaxRetryError
     name = type(reason or error).__name__
@@ -280,5 +293,6 @@ class _Bearer(AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        # A header is written as Latin-1; what comes out is UTF-8, in which ASCII is as it was.
+        request.headers["Authorization"] = f"Bearer {self._token}".encode().decode("latin-1")
         return request
