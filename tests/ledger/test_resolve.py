@@ -39,6 +39,7 @@ from tests.ledger.world import (
     OTHER,
     TWO,
     UNDATED,
+    answer,
     counted,
     person,
     states,
@@ -105,6 +106,17 @@ def test_an_answer_makes_a_late_identity_count(ledger: Ledger, ask: Callable[...
     apply(ledger, counted(TWO))
     assert totals(ledger) == {"7": 1 + 10}
     assert ask(Dupont=Found("9", "Zoé", "Dupont")).asked == []
+
+
+def test_of_two_runs_at_once_the_first_answer_stays(ledger: Ledger) -> None:
+    apply(ledger, counted(ONE, {}, {EARLY: 1}))
+
+    def answer_slowly(first_name: str, last_name: str) -> Answer:
+        answer(ledger, EARLY, "7")  # the other run's
+        return Found("9", first_name, last_name)
+
+    resolve(ledger, answer_slowly, names_of)
+    assert row(ledger, EARLY).answer == "7"
 
 
 def test_the_persons_of_an_hour_are_asked_for_before_it_is_applied(
