@@ -59,6 +59,10 @@ def reference(tmp_path: Path) -> Iterator[Reference]:
 
 
 @pytest.fixture
-def posting(ledger: Ledger, ledger_url: str, reference: Reference) -> Posting:
+def posting(ledger: Ledger, ledger_url: str, reference: Reference) -> Iterator[Posting]:
     """An empty ledger and a service that has heard nothing, and posters between them."""
-    return Posting(ledger, ledger_url, reference)
+    found = Posting(ledger, ledger_url, reference)
+    yield found
+    for process in found.processes:  # of a test that failed
+        process.kill()
+        process.wait()

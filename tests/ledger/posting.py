@@ -23,6 +23,8 @@ from tests.ledger.reference import CONTRACT, Reference
 # Quick, so that a test of retries and deadlines ends; an answer has 1 s.
 PACE = Pace(threads=8, deadline=6, answer=2, tries=8, first_wait=0.05, longest_wait=0.2)
 TIMEOUT = (1.0, 1.0)
+# All is well, on a machine that may be slow.
+PATIENT = Pace(threads=8, deadline=30, answer=15)
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Posting:
     url: str
     reference: Reference
     service: CustomerService = field(init=False)
+    processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.service = self.reference.service(TIMEOUT)
@@ -71,18 +74,18 @@ class Posting:
     def drain(self) -> None:
         """All is well again, and hours pass until nothing is left to be said."""
         self.reference.faults()
-        self.post()
+        self.service = self.reference.service((3.0, 10.0))
+        self.post(pace=PATIENT)
         while self.next_hour():
-            self.post()
+            self.post(pace=PATIENT)
 
     def process(self, crash_at: str = "", **pace: float) -> "subprocess.Popen[bytes]":
         """A poster as a task has it, in a process that may be killed or stopped."""
         settings = json.dumps({**vars(PACE), **pace})
         command = [sys.executable, "-m", "tests.ledger.posting", self.url, self.reference.url]
-        return subprocess.Popen(
-            [*command, settings],
-            env={**os.environ, "MILLPOND_CRASH_AT": crash_at},
-        )
+        environ = {**os.environ, "MILLPOND_CRASH_AT": crash_at}
+        self.processes.append(subprocess.Popen([*command, settings], env=environ))
+        return self.processes[-1]
 
     def customers(self) -> dict[str, Any]:
         with self.ledger.transaction() as database:

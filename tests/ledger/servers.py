@@ -14,7 +14,7 @@ class RawServer:
         self.asked: list[bytes] = []
         self._answer, self._context = answer, context
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     @property
