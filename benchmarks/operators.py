@@ -170,6 +170,9 @@ Seconds: least / median / most.
 |---|---|---|
 {chr(10).join(timing)}
 
+Both start the same `spark-submit`, one operator after the other: what differs in the first row is
+what else the machine did.
+
 Each of these was done once:
 
 | | stock | ours |
