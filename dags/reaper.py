@@ -4,8 +4,9 @@
 wants it, and ends those that no task wants: what a worker left behind that died before it could end
 its application, and whose task nobody tries again.
 
-* A scheduled run ends them: nobody is there to say yes.
-* `dry_run`: a run that you trigger only says what it would end, unless you untick it.
+* A scheduled run ends what an earlier run has listed already: nobody is there to say yes, but
+  somebody could have read it an hour before.
+* `dry_run`: a run that you trigger ends nothing, unless you untick it; then it ends all it lists.
 
 In doubt an application stays. Those of other deployments, and those that Millpond has not
 submitted, are never looked at.

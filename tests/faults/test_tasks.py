@@ -152,9 +152,10 @@ def test_the_reaper_ends_what_a_dead_worker_left_and_nothing_else(
     for process in dead:
         process.kill()
     left.mark("failed")
-    assert reap(platform, dry_run=True) == {leftover.id: "to be ended", other.id: "stays"}
-    assert left.yarn.application(leftover.id) == leftover
-    assert reap(platform, dry_run=False) == {leftover.id: "to be ended", other.id: "stays"}
+    said = {leftover.id: "to be ended", other.id: "stays"}
+    assert reap(platform, dry_run=True) == said
+    assert left.running().id == leftover.id
+    assert reap(platform, dry_run=False) == said
     left.is_killed(leftover.id, time.time())
     wanted.release(2)
     wanted.reaches("success")

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from millpond.airflow.reaping import Owner, Verdict, Wish, judge, name_of, ours, owner_of
+from millpond.airflow.reaping import Owner, Verdict, Wish, chosen, judge, name_of, ours, owner_of
 from millpond.catalog.partitions import Hour
 from millpond.run import Run
 from tests.unit.test_outcomes import ended
@@ -62,3 +62,19 @@ def test_an_applications_name_says_whose_it_is(partition: date | Hour, run_id: s
 @pytest.mark.parametrize("name", ["", "arrow-spark", "analyse.word_counts 2026-11-22"])
 def test_another_name_says_nothing(name: str) -> None:
     assert owner_of(replace(LIVE, name=name)) is None
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "dry_run", "ended"),
+    [
+        (True, True, []),
+        (True, False, ["a", "b"]),
+        # A scheduled run has the param's default; what counts is that an earlier run has said it.
+        (False, True, ["b"]),
+    ],
+)
+def test_a_run_by_hand_is_dry_and_a_scheduled_one_ends_what_was_said_before(
+    *, by_hand: bool, dry_run: bool, ended: list[str]
+) -> None:
+    unwanted, seen = ["a", "b"], ["b", "c"]
+    assert chosen(unwanted, seen, by_hand=by_hand, dry_run=dry_run) == ended

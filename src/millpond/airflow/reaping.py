@@ -7,7 +7,7 @@ task pushes it before it submits.
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import environ
 from typing import Any
@@ -23,6 +23,7 @@ from millpond.yarn import Application, ResourceManager
 
 log = logging.getLogger(__name__)
 
+REAP = "reap"
 WISH_KEY = "generation"
 # A task in one of these will not go on with an application; in any other it may.
 OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
@@ -93,24 +94,37 @@ def judge(application: Application, wish: Wish | None, deployment: str) -> Verdi
     return Verdict(end=False, why=f"its task wants it, and is {wish.state}")
 
 
+def chosen(
+    unwanted: Sequence[str], seen: Collection[str], *, by_hand: bool, dry_run: bool
+) -> list[str]:
+    """Which of the unwanted a run ends: by hand all or none, by schedule what an earlier run saw.
+
+    So nothing ends that nobody could have read about an hour before.
+    """
+    if by_hand:
+        return [] if dry_run else list(unwanted)
+    return [id_ for id_ in unwanted if id_ in seen]
+
+
 def reap_task() -> PythonOperator:
-    """`reap`: say what no run wants, then end it."""
-    return PythonOperator(task_id="reap", python_callable=_reap)
+    """`reap`: say what no run wants, and end it; its XCom is what the next run may end."""
+    return PythonOperator(task_id=REAP, python_callable=_reap)
 
 
-def _reap() -> None:
+def _reap() -> list[str]:
     context: Any = get_current_context()
     settings = Settings.from_env(environ)
     yarn = ResourceManager.of(settings)
+    by_hand, dry_run = context["dag_run"].run_type == "manual", context["params"]["dry_run"]
+    seen = context["ti"].xcom_pull(task_ids=REAP, include_prior_dates=True) or []
     try:
         unwanted = _examine(yarn, context, settings.deployment)
-        if context["dag_run"].run_type == "manual" and context["params"]["dry_run"]:
-            log.info("a dry run: %d would be ended", len(unwanted))
-        else:
-            yarn.end(unwanted, KILL_SECONDS)
-            log.info("%d ended", len(unwanted))
+        ended = chosen(unwanted, seen, by_hand=by_hand, dry_run=dry_run)
+        yarn.end(ended, KILL_SECONDS)
     except MillpondError as error:
         raise AirflowException(str(error)) from None
+    log.info("of %d that no task wants, %d ended: %s", len(unwanted), len(ended), ended)
+    return unwanted
 
 
 def _examine(yarn: ResourceManager, context: Mapping[str, Any], deployment: str) -> list[str]:
