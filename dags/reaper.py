@@ -4,7 +4,7 @@
 wants it, and ends those that no task wants: what a worker left behind that died before it could end
 its application, and whose task nobody tries again.
 
-* A scheduled run ends what an earlier run has listed already: nobody is there to say yes, but
+* A scheduled run ends what the run before has listed already: nobody is there to say yes, but
   somebody could have read it an hour before.
 * `dry_run`: a run that you trigger ends nothing, unless you untick it; then it ends all it lists.
 

@@ -69,7 +69,7 @@ def test_another_name_says_nothing(name: str) -> None:
     [
         (True, True, []),
         (True, False, ["a", "b"]),
-        # A scheduled run has the param's default; what counts is that an earlier run has said it.
+        # A scheduled run has the param's default; what counts is that the run before has said it.
         (False, True, ["b"]),
     ],
 )

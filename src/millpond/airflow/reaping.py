@@ -97,7 +97,7 @@ def judge(application: Application, wish: Wish | None, deployment: str) -> Verdi
 def chosen(
     unwanted: Sequence[str], seen: Collection[str], *, by_hand: bool, dry_run: bool
 ) -> list[str]:
-    """Which of the unwanted a run ends: by hand all or none, by schedule what an earlier run saw.
+    """Which of the unwanted a run ends: by hand all or none, by schedule what the run before saw.
 
     So nothing ends that nobody could have read about an hour before.
     """
@@ -116,15 +116,21 @@ def _reap() -> list[str]:
     settings = Settings.from_env(environ)
     yarn = ResourceManager.of(settings)
     by_hand, dry_run = context["dag_run"].run_type == "manual", context["params"]["dry_run"]
-    seen = context["ti"].xcom_pull(task_ids=REAP, include_prior_dates=True) or []
+    seen = _listed_before(context["ti"])
     try:
         unwanted = _examine(yarn, context, settings.deployment)
         ended = chosen(unwanted, seen, by_hand=by_hand, dry_run=dry_run)
         yarn.end(ended, KILL_SECONDS)
     except MillpondError as error:
         raise AirflowException(str(error)) from None
-    log.info("of %d that no task wants, %d ended: %s", len(unwanted), len(ended), ended)
+    log.info("no task wants %s; ended %s; the run before had listed %s", unwanted, ended, seen)
     return unwanted
+
+
+def _listed_before(ti: Any) -> list[str]:
+    """What the run of the interval before returned; a run by hand has none."""
+    before = ti.get_previous_dagrun(state="success")
+    return (ti.xcom_pull(task_ids=REAP, run_id=before.run_id) or []) if before else []
 
 
 def _examine(yarn: ResourceManager, context: Mapping[str, Any], deployment: str) -> list[str]:
