@@ -1,6 +1,8 @@
 """Connections that send nothing too late."""
 
+import socket
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,13 +25,21 @@ def clock() -> float:
 class _Fence:
     """Looks at the clock right before the bytes go out.
 
-    A process may be stopped anywhere before, and connecting takes time, too.
+    A process may be stopped anywhere before, and connecting takes time, too. Nothing is called in
+    between: each call is a moment in which it may be stopped, or another thread may be let run.
     """
 
+    sock: socket.socket | None
+    connect: Callable[[], None]
+
     def send(self, data: Any) -> None:
-        if clock() > send_until.get():
+        if self.sock is None:
+            self.connect()
+        assert self.sock is not None
+        send, until = self.sock.sendall, send_until.get()
+        if time.clock_gettime(time.CLOCK_BOOTTIME) > until:
             raise TooLateError
-        super().send(data)  # type: ignore[misc]
+        send(data)
 
 
 class _Http(_Fence, urllib3.connection.HTTPConnection): ...

@@ -11,10 +11,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
 
 from millpond.catalog.partitions import Hour
 from millpond.crash import crash_point
@@ -31,6 +34,9 @@ log = logging.getLogger(__name__)
 BATCH = 200
 # Outcomes are written, and claims made, ten times a second: a transaction costs some milliseconds.
 TURN_SECONDS = 0.1
+# Between two statements of a transaction there are milliseconds, unless something stands still.
+IDLE = "idle_in_transaction_session_timeout"
+IDLE_SECONDS = 10
 # So many answers that refuse alike, before any that does not, are no matter of single customers.
 ALIKE = 20
 # A run ends so long before the full hour, when the next one has something to post; one that begins
@@ -102,19 +108,29 @@ class Poster:
 
     def _take_over(self) -> None:
         """Be the only poster, once nothing of an earlier one can arrive any more."""
-        with self._ledger.transaction() as database:
+        with self._transaction() as database:
             self._ledger_id = attempts.ledger_id(database)
             self._epoch = attempts.next_epoch(database)
             left = attempts.seconds_open(database, self._epoch)
         while left:
             log.warning("waiting %.1f s for the deadlines of an earlier poster's requests", left)
             time.sleep(left)
-            with self._ledger.transaction() as database:
+            with self._transaction() as database:
                 left = attempts.seconds_open(database, self._epoch)
-        with self._ledger.transaction() as database:
+        with self._transaction() as database:
             closed = Counter(attempts.close_earlier(database, self._epoch))
         for outcome, count in closed.items():
             log.warning("%d requests of an earlier poster were left %s", count, outcome)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """A transaction that the database ends if this process is stopped in the middle of it.
+
+        Its locks would keep everybody else from claiming and applying for as long.
+        """
+        with self._ledger.transaction() as database:
+            database.execute(sa.text(f"SET LOCAL {IDLE} = '{IDLE_SECONDS}s'"))
+            yield database
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         """Write down what has ended, send what was claimed, claim more; False at the end."""
@@ -135,7 +151,7 @@ class Poster:
         """One transaction: close `ended`, release what was claimed before, claim what is next."""
         released, self._claimed = self._claimed, []
         send_until = clock() + self._pace.deadline - self._pace.answer
-        with self._ledger.transaction() as database:
+        with self._transaction() as database:
             attempts.record(database, ended)
             if not attempts.is_newest(database, self._epoch):
                 self._stop(SupersededError("another poster has begun; this one sends nothing more"))
@@ -211,7 +227,7 @@ class Poster:
 
     def _has_patience(self) -> bool:
         """Wait until a customer is due, if that is before the end of the run."""
-        with self._ledger.transaction() as database:
+        with self._transaction() as database:
             due = attempts.seconds_until_due(database)
         if due is None or self._over.is_set():
             return False
@@ -230,7 +246,7 @@ class Poster:
         for (outcome, why), count in self._tally.items():
             log.info("%d requests: %s%s", count, outcome, f", {why}" if why else "")
             summary[outcome.value] += count
-        with self._ledger.transaction() as database:
+        with self._transaction() as database:
             summary["pending"] = attempts.pending(database)
         if summary["pending"]:
             log.warning("%d totals are still pending; the next run posts them", summary["pending"])
