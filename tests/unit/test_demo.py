@@ -54,7 +54,7 @@ def test_the_last_hour_is_filled_while_it_is_not_sealed(
 
 
 def test_the_hour_that_was_filled_is_shown_again(here: Settings, filled: list[str]) -> None:
-    hours = {str(EARLIER): {}, str(EARLIER.next): {}}
+    hours: dict[str, object] = {str(EARLIER): {}, str(EARLIER.next): {}}
     truth_file(here).write_text(json.dumps({"hours": hours}))
     assert demo._hour(here) == EARLIER.next
     assert filled == []
