@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from millpond.catalog.partitions import Partition, folder
+from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.lake.hdfs import Hdfs
@@ -47,11 +47,10 @@ class Publisher:
         """
         receipt = self._create(table, "published", {**(counts or {}), "out": rows.num_rows}, checks)
         hdfs = Hdfs(self.settings.hdfs_url)
-        # The number is this publication's alone, and so is the folder that bears it.
-        place = f"{self.settings.root}/{table.path}/{folder(self.partition)}/{receipt.number}"
+        stored = StoredTable(table, self.settings.hdfs_url, self.settings.root)
+        place = stored.place(self.partition, receipt.number)
         if rows.num_rows:
             hdfs.create(f"{place}/part-0.parquet", _parquet(table, rows))
-        stored = StoredTable(table, self.settings.hdfs_url, self.settings.root)
         self.with_tables[table.name] = stored.commit(
             self.partition, receipt.number, hdfs.files(place), receipt.sha256()
         )

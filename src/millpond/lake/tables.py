@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from millpond.catalog.analyses import all_tables
-from millpond.catalog.partitions import Partition
+from millpond.catalog.partitions import Partition, folder
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Column, Table
 from millpond.errors import MillpondError, NotPublishedError, SupersededError
@@ -65,7 +65,8 @@ class StoredTable:
 
     def __init__(self, table: Table, hdfs_url: str, root: str) -> None:
         self.table = table
-        self.url = f"{hdfs_url}{root}/{table.path}"
+        self._path = f"{root}/{table.path}"
+        self.url = f"{hdfs_url}{self._path}"
 
     def create(self) -> None:
         """Create the table empty, unless it exists.
@@ -142,7 +143,7 @@ class StoredTable:
         app, column = f"{self.table.name}/{partition}", self.table.partition.name
         values = {column: str(partition)}
         adds: list[AddAction | RemoveAction] = [
-            _add(self._relative(file), file, values) for file in files
+            _add(file.path.removeprefix(f"{self._path}/"), file, values) for file in files
         ]
         # A commit fails when somebody else's has taken its version: then what is there now decides.
         while (current := (opened := self.open()).transaction_version(app) or 0) < number:
@@ -169,14 +170,14 @@ class StoredTable:
             )
         return opened.version()  # ours, though its answer was lost
 
-    def files(self, partition: Partition, version: int) -> list[str]:
-        """The URLs of the Parquet files that are the partition's rows at a version."""
-        column = self.table.partition.name
-        return self.open(version).file_uris(file_pruning_predicate=f"{column} = '{partition}'")
+    def place(self, partition: Partition, number: int) -> str:
+        """The path for files of a number of the partition, which is one writer's alone."""
+        return f"{self._path}/{folder(partition)}/{number}"
 
-    def _relative(self, file: File) -> str:
-        """A file's path from the table's folder, as the log has it."""
-        return file.path.rpartition(f"/{self.table.path}/")[2]
+    def files(self, opened: DeltaTable, partition: Partition) -> list[str]:
+        """The URLs of the Parquet files that are the partition's rows in the table as opened."""
+        column = self.table.partition.name
+        return opened.file_uris(file_pruning_predicate=f"{column} = '{partition}'")
 
     def publications(self, partition: Partition | None, limit: int) -> list[Publication]:
         """The last commits that published a partition (or any of them), the newest first."""

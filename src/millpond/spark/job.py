@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from millpond.catalog.datasets import dataset
@@ -84,12 +85,12 @@ class Job:
             ),
             rows=receipt.rows["out"] if receipt else 0,
         )
-        return self._read(stored, opened.version())
+        return self._read(stored, opened)
 
-    def _read(self, stored: StoredTable, version: int) -> DataFrame:
+    def _read(self, stored: StoredTable, opened: DeltaTable) -> DataFrame:
         # The files that the log names: Delta's own reader runs Spark jobs to find these few.
         columns = ", ".join(f"{column.name} {column.type}" for column in stored.table.columns)
-        if files := stored.files(self.run.partition, version):
+        if files := stored.files(opened, self.run.partition):
             return self.spark.read.schema(columns).parquet(*files)
         return self.spark.createDataFrame([], columns)
 
@@ -188,18 +189,14 @@ class Job:
         )
 
     def _commit(self, stored: StoredTable, rows: DataFrame, receipt: Receipt) -> int:
-        """Write the rows as files that nobody reads yet, then name them in one commit; its version.
-
-        The number is this attempt's alone, and so is the folder that bears it.
-        """
-        partition = self.run.partition
-        folder = f"{stored.url}/{stored.table.partition.name}={partition}/{receipt.number}"
+        """Write the rows as files that nobody reads yet; the version whose commit names them."""
+        place = stored.place(self.run.partition, receipt.number)
         if receipt.rows["out"]:
-            rows.write.parquet(folder)
+            rows.write.parquet(f"{self.hdfs_url}{place}")
         crash_point("rows-written")
         self._stop_if_superseded()
-        files = self.hdfs.files(folder.removeprefix(self.hdfs_url))
-        return stored.commit(partition, receipt.number, files, receipt.sha256())
+        files = self.hdfs.files(place)
+        return stored.commit(self.run.partition, receipt.number, files, receipt.sha256())
 
     def _stop_if_superseded(self) -> None:
         claimant = self.receipts(self.table).claimant()
