@@ -22,10 +22,10 @@ from sqlalchemy.dialects import postgresql
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.crash import crash_point
-from millpond.errors import MillpondError, SupersededError
+from millpond.errors import SupersededError
 from millpond.interactions.counted import CountedHour, keys_of, read_counted
 from millpond.interactions.identities import Person
-from millpond.interactions.ledger import Ledger
+from millpond.interactions.ledger import Ledger, no_such_person
 from millpond.interactions.schema import APPLIED_HOUR, CUSTOMER
 
 log = logging.getLogger(__name__)
@@ -182,10 +182,7 @@ def decide(ledger: Ledger, identity: str, customer_id: str) -> int:
     values = {"identity": identity, "customer_id": customer_id}
     with changing_totals(ledger) as database:
         if database.execute(sa.text(DECIDE), values).rowcount == 0:
-            raise MillpondError(
-                f"the ledger has no person {identity}; `millpond interactions resolve` lists those "
-                "that wait"
-            )
+            raise no_such_person(identity)
         customer = {"customer_id": customer_id, "total": 0, "version": 0}
         database.execute(postgresql.insert(CUSTOMER).on_conflict_do_nothing(), customer)
         database.execute(sa.text(MOVE))

@@ -118,6 +118,14 @@ class Ledger:
             ) from error
 
 
+def no_such_person(identity: str) -> MillpondError:
+    """What to say of a person that the ledger does not have."""
+    return MillpondError(
+        f"the ledger has no person {identity}; `millpond interactions resolve` lists those that "
+        "wait"
+    )
+
+
 def _sealed(database: sa.Connection, topic: str) -> Sealed | None:
     columns = OFFSET_RANGE.c
     last = database.scalar(sa.select(sa.func.max(columns.hour)).where(columns.topic == topic))

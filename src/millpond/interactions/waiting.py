@@ -6,9 +6,8 @@ import sqlalchemy as sa
 from millpond.catalog.interactions import ANONYMOUS
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.errors import MillpondError
 from millpond.interactions.counted import keys_of
-from millpond.interactions.ledger import Ledger
+from millpond.interactions.ledger import Ledger, no_such_person
 from millpond.interactions.schema import IDENTITY
 from millpond.lake.tables import StoredTable, arrow_schema
 
@@ -58,10 +57,7 @@ def names(settings: Settings, identity: str) -> pa.Table:
         )
         last_hour = database.scalar(chosen)
     if last_hour is None:
-        raise MillpondError(
-            f"the ledger has no person {identity}; `millpond interactions resolve` lists those "
-            "that wait"
-        )
+        raise no_such_person(identity)
     keys = keys_of(settings)
     rows = StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(Hour.of(last_hour))
     kept = [row for row in rows.to_pylist() if keys.of_row(row).identity == identity]
