@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable, WeightRule
 from jinja2 import StrictUndefined
 
 from millpond.airflow.defaults import SERVICE_POOL, YARN_POOL
@@ -103,3 +103,17 @@ def test_the_daily_dag_is_the_catalogue() -> None:
     for dataset in DATASETS:
         conform = daily.get_task(f"conform.{dataset.name}")
         assert conform.upstream_task_ids == {f"stage.{dataset.name}"}
+
+
+def test_of_tasks_that_wait_for_room_those_that_the_longest_analysis_needs_go_first() -> None:
+    [daily] = [dag for dag in all_dags() if dag.dag_id == "daily_analytics"]
+    assert {task.weight_rule for task in daily.tasks} == {WeightRule.DOWNSTREAM}
+
+    def weight(task_id: str) -> int:
+        below = daily.get_task(task_id).get_flat_relatives(upstream=False)
+        return sum(task.priority_weight for task in (daily.get_task(task_id), *below))
+
+    applications = [task.task_id for task in daily.tasks if task.pool == YARN_POOL]
+    first = {"conform.ratings", "conform.movies", "analyse.movie_recommender"}
+    others = max(weight(task_id) for task_id in applications if task_id not in first)
+    assert min(weight(task_id) for task_id in first) > others

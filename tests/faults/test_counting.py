@@ -70,6 +70,7 @@ def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
     world.check(HOURS[:1])
 
 
+@pytest.mark.alone
 @pytest.mark.case(15, slow=True)
 def test_a_broker_killed_while_it_is_read_gives_the_same_range_later(world: World) -> None:
     world.send(HOURS[0], 100_000)

@@ -13,6 +13,8 @@ from tests.faults.holding import Held, Hold, until
 from tests.integration.local_platform import Platform
 from tests.integration.test_trouble import dfsadmin
 
+pytestmark = pytest.mark.alone
+
 
 def kill(platform: Platform, part: str) -> None:
     """End a part as a power cut would; what served it is left alone."""

@@ -2,15 +2,14 @@
 
 It has a folder, a block of ports and source files of its own, and leaves nothing behind. With
 MILLPOND_TEST_HOME set it lives there and keeps running, so that the next test run starts at once.
+Several workers share it; a test that disturbs the others is marked `alone`.
 """
 
 import itertools
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -19,31 +18,50 @@ from millpond.catalog.analyses import all_tables
 from millpond.catalog.settings import Settings
 from millpond.cluster.config import spark_environment
 from millpond.lake.tables import StoredTable
+from tests.integration import sharing
 from tests.integration.local_platform import Platform, environment, free_port_base
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have each test on the platform wait for its turn, its fixtures included."""
+    if "platform" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    is_alone = item.get_closest_marker("alone") is not None
+    with sharing.turn(sharing.ALONE if is_alone else sharing.SHARED):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    kept = os.environ.get("MILLPOND_TEST_HOME")
-    # A Unix socket's path is short, and so is the folder it lies in.
-    home = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="mp-", dir="/tmp"))
-    ports = home / "port-base"
-    home.mkdir(exist_ok=True)
-    if not ports.exists():
-        ports.write_text(str(free_port_base()))
-    data = home / "data"
-    data.mkdir(exist_ok=True)
-    environ = environment(home, int(ports.read_text()), data)
-    running = Platform(Settings.from_env(environ), environ)
-    started = running.millpond("up")
-    assert started.returncode == 0, started.stderr
-    yield running
-    if not kept:
+    home, is_kept = sharing.folder(), "MILLPOND_TEST_HOME" in os.environ
+    with sharing.locked("users", sharing.SHARED) as users:
+        running = started()
+        yield running
+        if is_kept or not sharing.is_last(users):
+            return
         stopped = running.millpond("down")
         assert stopped.returncode == 0, stopped.stderr
         left = running.processes()
         shutil.rmtree(home)
+        for lock in home.parent.glob(f"{home.name}-*.lock"):
+            lock.unlink()
         assert left == []
+
+
+def started() -> Platform:
+    """The platform, which the first worker starts and the others find."""
+    home = sharing.folder()
+    data, ports = home / "data", home / "port-base"
+    with sharing.locked("start", sharing.ALONE):
+        data.mkdir(parents=True, exist_ok=True)
+        if not ports.exists():
+            ports.write_text(str(free_port_base()))
+        environ = environment(home, int(ports.read_text()), data)
+        running = Platform(Settings.from_env(environ), environ)
+        up = running.millpond("up")
+    assert up.returncode == 0, up.stderr
+    return running
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +69,8 @@ def days(platform: Platform) -> Iterator[date]:
     """Dates that no other test uses, and that a platform that was kept has never published."""
     at = (platform.settings.hdfs_url, platform.settings.root)
     tables = [StoredTable(table, *at) for table in all_tables()]
-    every_day = (date(2020, 1, 1) + timedelta(n) for n in itertools.count())
+    first = date(2020 + 10 * sharing.worker(), 1, 1)
+    every_day = (first + timedelta(n) for n in itertools.count())
     return (ds for ds in every_day if not any(table.number(ds) for table in tables))
 
 

@@ -11,6 +11,7 @@ import psutil
 from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, Settings
 from millpond.cluster.config import venv_bin
 from millpond.lake.hdfs import Hdfs
+from tests.integration.sharing import worker
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,14 @@ class Platform:
 
 
 def free_port_base() -> int:
-    """The first block of ports that nobody listens on, below those the system hands out."""
-    for base in range(20_000, 32_000, 100):
+    """The first block of ports that nobody listens on, below those the system hands out.
+
+    Each worker looks in blocks of its own, for two may look at once.
+    """
+    for base in range(20_000 + 1_000 * worker(), 32_000, 100):
         if all(_is_free(base + offset) for offset in PORT_OFFSETS.values()):
             return base
-    raise AssertionError("no block of 100 ports is free between 20000 and 32000")
+    raise AssertionError("no block of 100 ports is free below 32000")
 
 
 def _is_free(port: int) -> bool:
@@ -102,6 +106,9 @@ def dags_dir(home: Path) -> Path:
         **{file.name: file for file in (PROJECT_DIR / "dags").glob("*.py")},
         "held.py": held,
     }.items():
-        (folder / name).unlink(missing_ok=True)
-        (folder / name).symlink_to(file)
+        link = folder / name
+        # Left alone where it is right: a DAG without its file, even for a moment, is no DAG.
+        if link.resolve() != file:
+            link.unlink(missing_ok=True)
+            link.symlink_to(file)
     return folder

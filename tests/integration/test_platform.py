@@ -74,6 +74,7 @@ def test_no_secret_is_on_a_command_line_or_readable_by_others(platform: Platform
         assert file.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.alone
 def test_a_killed_part_is_started_again_and_the_others_stay(platform: Platform) -> None:
     before = pids(platform)
     namenode = psutil.Process(before["namenode"])

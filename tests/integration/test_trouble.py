@@ -40,6 +40,7 @@ def test_doctor_finds_nothing_on_a_healthy_platform(platform: Platform) -> None:
     assert [check for check in findings(platform).values() if not check["ok"]] == []
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("safe_mode")
 def test_a_namenode_in_safe_mode_is_named(platform: Platform, tmp_path: Path) -> None:
     stager = Stager(platform, tmp_path)

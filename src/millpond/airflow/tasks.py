@@ -50,6 +50,7 @@ def analyse_task(of: Analysis) -> YarnSparkOperator:
         analyses=(of.name,),
         parameters=of.parameters,
         **size_options(of.size),
+        priority_weight=of.priority,
         pool=YARN_POOL,
         outlets=[Asset(of.name, uri=f"{settings.hdfs_url}{settings.root}/{of.mart.path}")],
     )

@@ -70,7 +70,8 @@ class Analysis:
 
     `inputs` are names of datasets. `chart` names the columns a bar chart shows: label, then value.
     `companions` are tables that are published together with the mart, before it. `size` is what
-    its application asks YARN for.
+    its application asks YARN for. Of the tasks that wait for room, those go first on which more
+    `priority` depends.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Analysis:
     parameters: tuple[Parameter, ...] = ()
     companions: tuple[Table, ...] = ()
     size: Size = Size()
+    priority: int = 1
 
     def __post_init__(self) -> None:
         known = [d.name for d in DATASETS]
@@ -273,6 +275,8 @@ MOVIE_RECOMMENDER = Analysis(
         Parameter("regularization", 0.1, 0.001, 10.0, "weight against large factors"),
         Parameter("seed", 1, 0, 2**31 - 1, "of the split and of the first factors"),
     ),
+    # Four times as long as any other, so a day's run is short only if it is not the last to begin.
+    priority=10,
     companions=(RECOMMENDER_METRICS,),
 )
 

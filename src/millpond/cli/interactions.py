@@ -1,4 +1,4 @@
-"""`millpond interactions`: made-up messages for the topic, and how far its hours are counted."""
+"""`millpond interactions`: made-up messages, how far hours are counted, and all of `customers`."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ import typer
 from millpond.catalog.interactions import COUNTS, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
+from millpond.cli import customers
 from millpond.cli.console import Format, messages, partition_of, settings
 from millpond.cli.tables import ListFormat, print_rows
 from millpond.cluster.config import write_private
@@ -27,12 +28,16 @@ from millpond.lake.tables import StoredTable
 
 HOURS_SHOWN = 24
 
-app = typer.Typer(no_args_is_help=True, help="Interactions: made-up ones, and how far they count.")
+interactions = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Interactions: made-up ones, and how far they count.",
+)
 
 Share = Annotated[float, typer.Option(help="a share, 0 to 1")]
 
 
-@app.command()
+@interactions.command()
 def produce(
     hours: Annotated[int, typer.Option(min=1, help="how many hours to fill")] = 1,
     rate: Annotated[int, typer.Option(min=1, help="messages an hour")] = 1000,
@@ -72,7 +77,7 @@ def truth_file(here: Settings) -> Path:
     return here.home / "interactions-truth.json"
 
 
-@app.command()
+@interactions.command()
 def status(format_: ListFormat = Format.TABLE) -> None:
     """List the sealed hours, the newest first, and what each was counted as."""
     here = settings()
@@ -127,3 +132,10 @@ def _refuse_sealed(here: Settings, first: Hour) -> None:
             f"{first} is sealed already (as all hours up to {sealed.hour}): messages of it would "
             "count in a later hour; choose fewer --hours or a later --until"
         )
+
+
+for of_customers in (
+    *(customers.audit, customers.dead_letters, customers.resolve),
+    *(customers.erase, customers.opening),
+):
+    interactions.command()(of_customers)

@@ -2,33 +2,58 @@
 
 import os
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from millpond.cli import customers, demo, interactions, platform, runs, tables
 from millpond.cli.console import messages
 from millpond.errors import MillpondError
 
+# Each with its module.
+COMMANDS = {
+    **dict.fromkeys(("up", "down", "status", "doctor"), "platform"),
+    "run": "runs",
+    "demo": "demo",
+    **dict.fromkeys(("show", "history", "receipt"), "tables"),
+    "interactions": "interactions",
+}
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when it is asked for: none waits for what another stands on."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """All, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """The command or group of that name; None without one."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(import_module(f"millpond.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False)
+            alone.command()(found)
+            found = alone
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Batch analytics on HDFS, YARN, Spark and Airflow.",
 )
-COMMANDS = (
-    *(platform.up, platform.down, platform.status, platform.doctor),
-    *(runs.run, demo.demo),
-    *(tables.show, tables.history, tables.receipt),
-)
-for command in COMMANDS:
-    app.command()(command)
-OF_CUSTOMERS = (
-    *(customers.audit, customers.dead_letters, customers.resolve),
-    *(customers.erase, customers.opening),
-)
-for of_customers in OF_CUSTOMERS:
-    interactions.app.command()(of_customers)
-app.add_typer(interactions.app, name="interactions")
+
+
+@app.callback()
+def millpond() -> None:
+    """A group, although no command is known before it is asked for."""
 
 
 def run() -> None:
