@@ -52,7 +52,7 @@ fix: setup ## let formatter and linter mend what they can
 test: setup ## all tests, and how much of the library they reach
 	$(BIN)/coverage erase
 	$(MAKE) --no-print-directory test-unit test-ledger test-spark test-dags test-platform QUICK=1 \
-	  PYTEST_FLAGS="--cov=millpond --cov-append --cov-report= --cov-fail-under=0"
+	  PYTEST_FLAGS="--numprocesses=2 --dist=loadfile --cov=millpond --cov-append --cov-report= --cov-fail-under=0"
 	$(BIN)/coverage report
 
 test-unit: setup ## no JVM, no sockets
