@@ -60,7 +60,10 @@ class Held:
 
     @property
     def task(self) -> Task:
-        [task] = self.api.tasks(self.run_id)
+        return self._task("held")
+
+    def _task(self, name: str) -> Task:
+        [task] = [task for task in self.api.tasks(self.run_id) if task.name == name]
         return task
 
     def applications(self) -> list[Application]:
@@ -134,10 +137,14 @@ class Held:
         """Mark the run, as its page does."""
         self.api._dag("PATCH", f"dagRuns/{self.run_id}", json={"state": state})
 
-    def clear(self) -> None:
-        """Clear the task, whatever its state."""
-        asked = {"dag_run_id": self.run_id, "task_ids": ["held"], "only_failed": False}
+    def clear(self, task: str = "held") -> None:
+        """Clear the task, or another of its run, whatever its state."""
+        asked = {"dag_run_id": self.run_id, "task_ids": [task], "only_failed": False}
         self.api._dag("POST", "clearTaskInstances", json={**asked, "dry_run": False})
+
+    def clear_run(self) -> None:
+        """Clear the whole run, as its page does."""
+        self.api.clear(self.run_id)
 
     def age_heartbeat(self) -> None:
         """Let the scheduler believe that it has not heard of the attempt for an hour.

@@ -101,9 +101,15 @@ def test_a_namenode_in_safe_mode_is_named_and_waited_for(platform: Platform, hol
 
 
 @pytest.mark.case(13, slow=True)
-def test_a_namenode_that_dies_leaves_one_publication(platform: Platform, hold: Hold) -> None:
+@pytest.mark.parametrize("is_committed", [False, True], ids=["before", "after"])
+def test_a_namenode_that_dies_around_the_commit_leaves_one_publication(
+    platform: Platform, hold: Hold, *, is_committed: bool
+) -> None:
     held = hold()
     held.running()
+    if is_committed:
+        held.release(3)
+        until(lambda: held.table.number(held.ds))
     kill(platform, "namenode")
     up(platform)
     held.release(3)

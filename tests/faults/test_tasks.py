@@ -113,6 +113,67 @@ def test_an_orphaned_task_changes_nothing_beside_the_next_attempt(hold: Hold) ->
     until(lambda: not processes.is_alive(orphan), 60)
 
 
+@pytest.mark.case(9, slow=True)
+def test_a_cleared_run_computes_anew(hold: Hold) -> None:
+    held = hold()
+    held.release(3)
+    held.reaches("success")
+    held.release(4)
+    held.clear_run()
+    held.reaches("success", attempt=2)
+    held.says("cleared")
+    assert held.table.read(held.ds).to_pylist() == [{"rating": 5.0, "ratings": 4, "ds": held.ds}]
+    assert len(held.applications()) == 2
+
+
+@pytest.mark.case(9, slow=True)
+def test_anew_ends_what_the_earlier_try_submitted(hold: Hold) -> None:
+    held = hold(anew=True)
+    first = held.running()
+    held.process().kill()
+    second = held.running(2)
+    ended = held.yarn.application(first.id)
+    assert ended is not None
+    assert ended.state == "KILLED"
+    held.says("the run's param anew asks for a new one at every try")
+    held.release(3)
+    held.succeeds()
+    assert held.published(3).application_id == second.id
+
+
+@pytest.mark.case(9, slow=True)
+def test_another_task_that_is_cleared_meanwhile_changes_nothing_and_is_told(hold: Hold) -> None:
+    held = hold(dag_id="held_beside")
+    first = held.running()
+    held.process().kill()
+    held.reaches("up_for_retry")
+    held.clear("other")
+    held.reaches("running", attempt=2)
+    held.says("a retry; the run was cleared meanwhile: if this task was meant, clear it when")
+    held.says(f"adopting {first.id}")
+    held.release(3)
+    held.reaches("success", attempt=2)
+    assert held.published(3).application_id == first.id
+    assert held.applications()[-1].id == first.id
+
+
+@pytest.mark.case(9, slow=True)
+def test_a_clear_of_a_task_whose_worker_is_dead_is_taken_for_a_retry_and_told(hold: Hold) -> None:
+    held = hold()
+    first = held.running()
+    # Together they cannot tell Airflow, which calls the task running still.
+    for process in (held.supervisor(), held.process()):
+        process.kill()
+    held.clear()
+    held.age_heartbeat()
+    held.reaches("running", attempt=2)
+    held.says("a retry; the run was cleared meanwhile: if this task was meant, clear it when")
+    held.says(f"adopting {first.id}")
+    held.release(3)
+    held.reaches("success", attempt=2)
+    assert held.published(3).application_id == first.id
+
+
 ENDINGS = ("mark failed", "mark success", "mark_run failed", "mark_run success", "clear")
 
 

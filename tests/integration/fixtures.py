@@ -8,6 +8,7 @@ Several workers share it; a test that disturbs the others is marked `alone`.
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import Generator, Iterator
 from datetime import date, timedelta
 
@@ -84,6 +85,8 @@ def day(days: Iterator[date]) -> date:
 def spark(platform: Platform) -> Iterator[SparkSession]:
     """A session in this process, configured as on YARN, against the platform's HDFS."""
     with pytest.MonkeyPatch.context() as patched:
+        # Receipts name the version of the program, which a test worker has not.
+        patched.setattr(sys, "argv", [__file__])
         for name, value in spark_environment(platform.settings).items():
             patched.setenv(name, value)
         session = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from pendulum import datetime
 
@@ -97,6 +98,10 @@ with DAG(
     "held_run_briefly", schedule=None, dagrun_timeout=timedelta(seconds=25), **DEFAULTS
 ) as held_run_briefly:
     held()
+
+with DAG("held_beside", schedule=None, **DEFAULTS) as held_beside:
+    held()
+    EmptyOperator(task_id="other")
 
 with DAG("held_stock", schedule=None, **DEFAULTS) as held_stock:
     stock()
