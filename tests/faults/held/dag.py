@@ -14,7 +14,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from pendulum import datetime
 
-from millpond.airflow.defaults import DAG_DEFAULTS, TASK_DEFAULTS, YARN_POOL
+from millpond.airflow.defaults import DAG_DEFAULTS, TASK_DEFAULTS
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.submission import size_options
 from millpond.catalog.analyses import RATING_HISTOGRAM, Size
@@ -34,10 +34,10 @@ class HeldOperator(YarnSparkOperator):
         super().execute(context)
 
 
+# In no pool: a task that is held would keep others waiting.
 COMMON: dict[str, Any] = {
     "task_id": "held",
     "application": str(Path(__file__).resolve().parent / "application.py"),
-    "pool": YARN_POOL,
     **size_options(Size(driver_mb=512, executor_mb=512)),
 }
 
