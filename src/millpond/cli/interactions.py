@@ -14,7 +14,7 @@ from millpond.catalog.settings import Settings
 from millpond.cli import customers
 from millpond.cli.console import Format, messages, partition_of, settings
 from millpond.cli.tables import ListFormat, print_rows
-from millpond.cluster.config import write_private
+from millpond.cluster.config import first_counted_hour, write_private
 from millpond.errors import MillpondError
 from millpond.interactions.broker import Broker
 from millpond.interactions.ledger import Ledger
@@ -56,7 +56,9 @@ def produce(
     end = partition_of(COUNTS, until) if until else Hour.of(datetime.now(UTC))
     assert isinstance(end, Hour)
     chosen = tuple(Hour.of(end.start - timedelta(hours=n)) for n in range(hours, 0, -1))
-    _refuse_sealed(here, chosen[0])
+    file = truth or truth_file(here)
+    _refuse_uncounted(here, chosen[0])
+    _refuse_untold(file)
     keys = Keys.parse(here.interactions_keys)
     workload = Workload(chosen, rate, anonymous, bad, seed)
     sent = send(here.kafka_servers, here.interactions_topic, keys, workload)
@@ -64,7 +66,6 @@ def produce(
         "topic": here.interactions_topic,
         "hours": {str(h): t.as_json() for h, t in sent.items()},
     }
-    file = truth or truth_file(here)
     write_private(file, json.dumps(told, indent=1, ensure_ascii=False))
     messages.print(
         f"sent {hours * rate} messages of {chosen[0]} to {chosen[-1]} to topic "
@@ -125,12 +126,27 @@ def _unsealed(here: Settings, sealed: list[HourOffsets]) -> int:
     return sum(stable[p] - ends.get(p, begin[p]) for p in partitions)
 
 
-def _refuse_sealed(here: Settings, first: Hour) -> None:
+def _refuse_uncounted(here: Settings, first: Hour) -> None:
+    start = first_counted_hour(here)
+    if start and first < start:
+        raise MillpondError(
+            f"{first} is before {start}, the first hour that is counted: messages of it never "
+            "would be; choose fewer --hours or a later --until"
+        )
     sealed = Ledger(here.ledger_url).sealed(here.interactions_topic)
     if sealed and sealed.hour and first <= sealed.hour:
         raise MillpondError(
             f"{first} is sealed already (as all hours up to {sealed.hour}): messages of it would "
             "count in a later hour; choose fewer --hours or a later --until"
+        )
+
+
+def _refuse_untold(truth: Path) -> None:
+    """What has been sent cannot be taken back: its truth must have a place before."""
+    if not truth.parent.is_dir():
+        raise MillpondError(
+            f"there is no folder {truth.parent} for the truth about what is sent; create it, or "
+            "name another --truth"
         )
 
 

@@ -20,6 +20,7 @@ from xml.sax.saxutils import escape
 import psutil
 
 from millpond.catalog.analyses import ANALYSES, Size
+from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import PROJECT_DIR, Settings
 from millpond.cluster import jars
 from millpond.cluster.java import java_home
@@ -108,6 +109,19 @@ def at(settings: Settings, listener: str) -> str:
 def local_hdfs_url(settings: Settings) -> str:
     """The platform's own NameNode, whatever MILLPOND_HDFS_URL says."""
     return f"hdfs://{at(settings, 'namenode-rpc')}"
+
+
+def first_hour_file(settings: Settings) -> Path:
+    """Where `up` keeps the first hour that it has interactions counted of."""
+    return settings.home / "interactions-start"
+
+
+def first_counted_hour(settings: Settings) -> Hour | None:
+    """The first hour that interactions are counted of: the setting, or what the first `up` took."""
+    file = first_hour_file(settings)
+    if settings.interactions_start is None and file.exists():
+        return Hour.parse(file.read_text())
+    return settings.interactions_start
 
 
 def os_user() -> str:

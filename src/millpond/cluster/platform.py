@@ -74,12 +74,11 @@ def _with_first_hour(settings: Settings) -> Settings:
 
     It is kept: the DAG's start, and with it what Airflow catches up on, must stay what it was.
     """
-    if settings.interactions_start:
-        return settings
-    file = settings.home / "interactions-start"
-    if not file.exists():
-        config.write_private(file, str(Hour.of(datetime.now(UTC) - timedelta(hours=1))))
-    return replace(settings, interactions_start=Hour.parse(file.read_text()))
+    start = config.first_counted_hour(settings)
+    if start is None:
+        start = Hour.of(datetime.now(UTC) - timedelta(hours=1))
+        config.write_private(config.first_hour_file(settings), str(start))
+    return replace(settings, interactions_start=start)
 
 
 def down(settings: Settings, report: Report) -> None:
