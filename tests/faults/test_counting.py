@@ -1,17 +1,18 @@
 """Faults while an hour is read and published: each readable offset counts once, or says why not."""
 
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
+import requests
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog import zones
-from millpond.catalog.interactions import QUARANTINE
+from millpond.catalog.interactions import COUNTS, QUARANTINE
 from millpond.catalog.partitions import Hour
+from millpond.cluster.health import fetch_json
 from millpond.interactions import seal as sealing
 from tests.faults.test_sealing import wait_until
 from tests.faults.world import HOURS, World
@@ -20,7 +21,7 @@ from tests.faults.world import HOURS, World
 @retry(
     retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.05), stop=stop_after_delay(90)
 )
-def process_of(application_id: str, main: str) -> psutil.Process | None:
+def find_process(application_id: str, main: str) -> psutil.Process | None:
     """The JVM of an application that runs a class."""
     for process in psutil.process_iter():
         try:
@@ -33,9 +34,21 @@ def process_of(application_id: str, main: str) -> psutil.Process | None:
     return None
 
 
-def kill(process: psutil.Process | None) -> None:
-    assert process is not None
-    process.send_signal(signal.SIGKILL)
+def process_of(application_id: str, main: str) -> psutil.Process:
+    found = find_process(application_id, main)
+    assert found is not None
+    return found
+
+
+def has_executor(world: World, busy_with: int = 0) -> bool:
+    """Whether the driver has given its one executor so many tasks."""
+    id_ = world.application_id
+    pages = f"{world.settings.yarn_url}/proxy/{id_}/api/v1/applications/{id_}"
+    try:
+        executors = fetch_json(f"{pages}/executors")
+    except requests.RequestException:  # the driver has no pages yet
+        return False
+    return any(e["id"] != "driver" and e["activeTasks"] >= busy_with for e in executors)
 
 
 def is_being_written(world: World, hour: Hour) -> bool:
@@ -52,7 +65,7 @@ def test_a_driver_killed_while_it_writes_fails_once(world: World) -> None:
         wait_until(lambda: world.application_id != "")
         driver = process_of(world.application_id, "ApplicationMaster")
         wait_until(lambda: is_being_written(world, HOURS[0]))
-        kill(driver)
+        driver.kill()
         assert first.result() != "SUCCEEDED"
     assert world.count_on_yarn(HOURS[0], 2) == "SUCCEEDED"
     world.check(HOURS[:1])
@@ -65,7 +78,11 @@ def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(world.count_on_yarn, HOURS[0], 1)
         wait_until(lambda: world.application_id != "")
-        kill(process_of(world.application_id, "YarnCoarseGrainedExecutorBackend"))
+        executor = process_of(world.application_id, "YarnCoarseGrainedExecutorBackend")
+        wait_until(lambda: has_executor(world))
+        executor.suspend()  # however fast the machine is, it dies with a task in its hands
+        wait_until(lambda: has_executor(world, busy_with=1))
+        executor.kill()
         assert running.result() == "SUCCEEDED"
     world.check(HOURS[:1])
 
@@ -79,12 +96,31 @@ def test_a_broker_killed_while_it_is_read_gives_the_same_range_later(world: Worl
         reading = pool.submit(world.count, HOURS[0])
         tracker = world.spark.sparkContext.statusTracker()
         wait_until(lambda: bool(tracker.getActiveStageIds()))
-        kill(world.broker_process())
+        world.broker_process().kill()
         started = world.platform.millpond("up")
         assert started.returncode == 0, started.stderr
         code = reading.result()
     if code != 0:
         assert world.count(HOURS[0]) == 0
+    world.check(HOURS[:1])
+
+
+@pytest.mark.case(23, slow=True)
+def test_two_counts_of_an_hour_at_once_publish_it_once_and_whole(world: World) -> None:
+    world.send(HOURS[0], 500)
+    world.seal(HOURS[0])
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(world.count_on_yarn, HOURS[0], number) for number in (1, 2)]
+        seen = [world.counts(HOURS[0])]
+        while not all(each.done() for each in running):
+            seen.append(world.counts(HOURS[0]))
+    assert [counts for counts in seen if counts not in ({}, {"1": 500})] == []
+    # Who claimed the hour last may publish, and the other one finds that it may not.
+    assert sorted(each.result() for each in running) == ["FAILED", "SUCCEEDED"]
+    claimant = world.receipts(HOURS[0]).claimant()
+    published = world.receipts(HOURS[0]).read(world.table(COUNTS.name).number(HOURS[0]))
+    assert published is not None
+    assert claimant == f"{published.generation}-{published.attempt}"
     world.check(HOURS[:1])
 
 

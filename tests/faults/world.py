@@ -146,7 +146,8 @@ class World:
         yarn = ResourceManager(self.settings.yarn_url)
         run = Run(hour, self.topic, number, "test", self.settings.root)
         self.receipts(hour).claim(run.name)
-        submitted = count_task()._submit(yarn, run, (f"mp-test-{self.topic}",))
+        # Two attempts of one tag would be one submission, of which the second is ended.
+        submitted = count_task()._submit(yarn, run, (f"mp-test-{self.topic}-{number}",))
         self.application_id = submitted.id
         return follow(yarn, submitted, self.settings.yarn_silence).final_status
 
