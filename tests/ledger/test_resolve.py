@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from millpond.catalog.partitions import Hour
 from millpond.errors import BadInputError, MillpondError
+from millpond.interactions import service
 from millpond.interactions.apply import apply, decide
 from millpond.interactions.counted import Names
 from millpond.interactions.identities import Person, customer_id
@@ -325,6 +327,16 @@ def test_an_answer_without_names_breaks_the_contract(reference: Reference) -> No
     reference.faults({**GET, "answer": "status", "status": 200, "applied": False})
     with pytest.raises(BadInputError, match="without firstname and surname as strings"):
         asking(reference.service(), other)("Zoé", "Lefèvre")
+
+
+@pytest.mark.parametrize("id_", [None, "", 1.5, True, {"lastname": "Lefèvre"}, ["Zoé"]])
+def test_an_answer_without_an_id_breaks_the_contract_and_is_not_quoted(id_: object) -> None:
+    content = {"customerId": id_, "firstname": "Zoé", "lastname": "Lefèvre"}
+    said = service.Answer(service.Outcome.ACK, 200, content)
+    stands: Any = SimpleNamespace(get_customer=lambda *_: said)
+    with pytest.raises(BadInputError, match="and customerId as an id: it does not keep") as refused:
+        asking(stands, CONTRACT)("Zoé", "Lefèvre")
+    assert not any(name in str(refused.value) for name in ("Zoé", "Lefèvre"))
 
 
 def test_the_service_is_left_alone_for_as_long_as_it_asks(

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from millpond.catalog.interactions import Contract
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.errors import BadInputError
+from millpond.errors import BadInputError, MillpondError
 from millpond.interactions.apply import ADD_IDENTITIES, bring, changing_totals, person_rows
 from millpond.interactions.counted import Names, keys_of, read_names, read_persons
 from millpond.interactions.identities import Person, customer_id, normalise
@@ -194,14 +194,24 @@ def asking(service: CustomerService, contract: Contract) -> Ask:
 
 
 def _found(content: Any, contract: Contract) -> Found:
+    """Who the service says it is; what breaks the contract is not quoted: it may be a name."""
     if isinstance(content, dict):
         first, last = content.get(contract.first_name), content.get(contract.last_name)
-        if isinstance(first, str) and isinstance(last, str):
-            return Found(customer_id(json.dumps(content.get(contract.id))), first, last)
+        id_ = _id_in(content.get(contract.id))
+        if isinstance(first, str) and isinstance(last, str) and id_ is not None:
+            return Found(id_, first, last)
     raise BadInputError(
         f"the customer service answered without {contract.first_name} and {contract.last_name} as "
-        "strings: it does not keep to its contract; MILLPOND_SERVICE_KEYS names the keys"
+        f"strings and {contract.id} as an id: it does not keep to its contract; "
+        "MILLPOND_SERVICE_KEYS names the keys"
     )
+
+
+def _id_in(value: Any) -> str | None:
+    try:
+        return customer_id(json.dumps(value))
+    except MillpondError:
+        return None
 
 
 class _Patience:
