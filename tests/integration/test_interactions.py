@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog import zones
 from millpond.catalog.partitions import Hour
@@ -13,7 +15,9 @@ from millpond.cli import runs
 from millpond.cli.airflow_api import HOURLY, AirflowApi
 from millpond.cluster import health
 from millpond.errors import MillpondError
+from millpond.interactions.broker import quiet_client
 from tests.integration.local_platform import Platform
+from tests.integration.written import SERVICE_LOG, TRUTH, logs_on_hdfs, written
 
 
 def shown(platform: Platform, table: str, hour: str) -> list[dict[str, Any]]:
@@ -24,13 +28,48 @@ def shown(platform: Platform, table: str, hour: str) -> list[dict[str, Any]]:
     return rows
 
 
+# In every string that says who somebody is, and nowhere else in the world.
+MARK = "quorvex"
+SOMEBODY = {
+    "nom": "Quorvexson",
+    "prénom": "Anquorvex",
+    "date de naissance": "1887-02-28, quorvex",
+    "lieu de naissance": "Port-Quorvex",
+}
+NO_INTERACTIONS = [
+    {**SOMEBODY, "idClient": 1.5},
+    {**SOMEBODY, "prénom": ["Quorvex"]},
+    {"nom": "Quorvexson"},
+    [SOMEBODY],
+    "Quorvexson",
+]
+
+
+def plant(platform: Platform, hour: str, truth: dict[str, Any]) -> None:
+    """Send messages of somebody to be looked for: with an id, without one, and bad ones."""
+    here = platform.settings
+    values = [{**SOMEBODY, "idClient": "planted"}, SOMEBODY, *NO_INTERACTIONS]
+    producer = Producer(quiet_client(here.kafka_servers))
+    for value in values:
+        content = json.dumps(value, ensure_ascii=False).encode()
+        at = int(Hour.parse(hour).end.timestamp() * 1000) - 1
+        producer.produce(here.interactions_topic, value=content, timestamp=at)
+    assert producer.flush(30) == 0
+    truth["counts"]['"planted"'] = 1
+    truth["anonymous"].append([*SOMEBODY.values(), 1])
+    truth["quarantined"] += len(NO_INTERACTIONS)
+
+
 @pytest.fixture(scope="module")
 def told(platform: Platform) -> tuple[str, dict[str, Any]]:
     """An hour that was filled and has been run, and the truth about it."""
-    file = platform.settings.home / "interactions-truth.json"
+    file = platform.settings.home / TRUTH
     if not file.exists():  # a platform that was kept has an hour that is filled and sealed
         filled = platform.millpond("interactions", "produce", "--rate", "400", "--seed", "7")
         assert filled.returncode == 0, filled.stderr
+        sent = json.loads(file.read_text())
+        plant(platform, *max(sent["hours"].items()))
+        file.write_text(json.dumps(sent))
     hour, truth = max(json.loads(file.read_text())["hours"].items())
     api = AirflowApi(platform.settings, HOURLY)
     runs.run_own(api, Hour.parse(hour))
@@ -90,13 +129,54 @@ def test_an_hour_that_is_not_over_is_not_sealed(platform: Platform) -> None:
         runs.follow(api, run_id)
 
 
-def test_what_says_who_somebody_is_is_for_its_owner_alone(
-    platform: Platform, told: tuple[str, dict[str, Any]]
-) -> None:
+@pytest.mark.usefixtures("told")
+def test_what_says_who_somebody_is_is_for_its_owner_alone(platform: Platform) -> None:
     folder = zones.personal(platform.settings.root)
     status = platform.hdfs._client.get_file_info(folder)
     assert status.permission & 0o777 == 0o700
-    receipt = platform.millpond("receipt", "interactions_anonymous", "--hour", told[0]).stdout
-    assert receipt != ""
-    names = {name for *person, _ in told[1]["anonymous"] for name in person if name}
-    assert not [name for name in names if name in receipt]
+
+
+@retry(
+    retry=retry_if_result(lambda there: not there), wait=wait_fixed(0.2), stop=stop_after_delay(120)
+)
+def wait_for_logs(platform: Platform, application_id: str) -> bool:
+    """The logs of an application's containers are on HDFS, and all of its events."""
+    left = logs_on_hdfs(platform, application_id)
+    is_open = any(path.endswith((".tmp", ".inprogress")) for path in left)
+    return not is_open and {path.split("/")[1] for path in left} == {"yarn-logs", "spark-history"}
+
+
+# Where an application's id is: a search that misses these has not searched.
+SEARCHED = (
+    *("airflow/logs/", "logs/resourcemanager.log", "logs/nodemanager.log", "postgresql"),
+    *("hdfs:/yarn-logs/", "hdfs:/spark-history/", "hdfs:/millpond/receipts/interactions_counts/"),
+)
+
+
+def test_a_name_is_in_no_log_no_receipt_and_no_other_table(
+    platform: Platform, told: tuple[str, dict[str, Any]]
+) -> None:
+    receipt = platform.millpond("receipt", "interactions_counts", "--hour", told[0])
+    application_id = json.loads(receipt.stdout)["application_id"]
+    wait_for_logs(platform, application_id)
+    places = dict(written(platform, application_id))
+    knowing = [place for place, content in places.items() if application_id.encode() in content]
+    missed = [place for place in SEARCHED if not any(k.startswith(place) for k in knowing)]
+    assert missed == []
+    counts = "hdfs:/millpond/interactions/counts/"
+    assert any(p.startswith(counts) and b"planted" in content for p, content in places.items())
+    assert [p for p, content in places.items() if MARK.encode() in content.lower()] == []
+
+
+@pytest.mark.usefixtures("told")
+def test_the_customer_service_hears_the_names_of_whom_it_is_asked_for_and_no_more(
+    platform: Platform,
+) -> None:
+    log = (platform.settings.home / SERVICE_LOG).read_text()
+    heard = [line for line in map(json.loads, log.splitlines()) if MARK in str(line).lower()]
+    assert heard
+    asked = {"firstname": SOMEBODY["prénom"], "lastname": SOMEBODY["nom"]}
+    for request in heard:
+        assert request["path"] == "/getcustomer"
+        assert json.loads(request["body"]) == asked
+        assert str(request).lower().count(MARK) == 2

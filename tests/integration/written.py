@@ -1,0 +1,84 @@
+"""What a platform has written where others may read it: logs, tables, receipts, databases.
+
+All but the places in which the name of a person belongs: the topic, the protected folder on HDFS,
+the request log of the customer service, and the truth about made-up messages.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from millpond.catalog import zones
+from millpond.cluster import postgres
+from millpond.cluster.config import postgres_socket_dir
+from tests.integration.local_platform import Platform
+
+SERVICE_LOG = "customer-service.jsonl"
+TRUTH = "interactions-truth.json"
+
+
+def written(platform: Platform, application_id: str) -> Iterator[tuple[str, bytes]]:
+    """Each place and what is there, unpacked: the folder, HDFS, and the databases.
+
+    Of the logs that applications leave on HDFS only those of `application_id`.
+    """
+    yield from _on_disk(platform)
+    yield from _on_hdfs(platform, application_id)
+    yield "postgresql", _databases(platform)
+
+
+def logs_on_hdfs(platform: Platform, application_id: str) -> list[str]:
+    """The paths of an application's container logs and of its events."""
+    found = [*_paths(platform, "/yarn-logs"), *_paths(platform, "/spark-history")]
+    return [path for path in found if application_id in path]
+
+
+def _on_disk(platform: Platform) -> Iterator[tuple[str, bytes]]:
+    home = platform.settings.home
+    topic = f"kafka/{platform.settings.interactions_topic}-"
+    # HDFS and the databases are read through their own doors.
+    others = ("hdfs/data/", "postgres/", topic, SERVICE_LOG, TRUTH)
+    for file in home.rglob("*"):
+        place = str(file.relative_to(home))
+        if not place.startswith(others):
+            with suppress(FileNotFoundError):  # it has ended its life meanwhile
+                yield from _content(file, place)
+
+
+def _content(file: Path, place: str) -> Iterator[tuple[str, bytes]]:
+    if file.is_file():
+        yield place, file.read_bytes()
+
+
+def _on_hdfs(platform: Platform, application_id: str) -> Iterator[tuple[str, bytes]]:
+    root = platform.settings.root
+    tables = [
+        path for path in _paths(platform, root) if not path.startswith(f"{zones.personal(root)}/")
+    ]
+    for path in (*tables, *logs_on_hdfs(platform, application_id)):
+        content = platform.hdfs.read(path)
+        if content is not None:
+            yield f"hdfs:{path}", _unpacked(path, content)
+
+
+def _paths(platform: Platform, folder: str) -> Iterator[str]:
+    entries = platform.hdfs._client.list_status(folder, recursive=True)
+    return (entry.path for entry in entries if not entry.isdir)
+
+
+def _unpacked(path: str, content: bytes) -> bytes:
+    if path.endswith(".parquet"):
+        return str(pq.read_table(pa.BufferReader(content)).to_pylist()).encode()
+    if path.endswith(".zstd"):
+        return bytes(pa.CompressedInputStream(pa.BufferReader(content), "zstd").read())
+    return content
+
+
+def _databases(platform: Platform) -> bytes:
+    server = ("-h", str(postgres_socket_dir(platform.settings)), "-p", postgres.PORT)
+    command = [postgres.binary("pg_dumpall"), *server, "-U", "airflow"]
+    return subprocess.run(command, capture_output=True, check=True).stdout
