@@ -110,7 +110,9 @@ class Ledger:
         try:
             with self._engine.begin() as database:
                 yield database
-        except sa.exc.OperationalError as error:
+        # InterfaceError: it broke off under a COPY, which is not SQLAlchemy's, and nothing is left
+        # to roll back.
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
             cause = str(error.orig).strip().partition("\n")[0]
             raise MillpondError(
                 f"the ledger at {self._url} does not answer: {cause}; `millpond status` says "
