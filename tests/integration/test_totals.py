@@ -179,7 +179,7 @@ def test_an_erased_person_is_nowhere_on_hdfs_and_counts_as_before(world: Totals)
     assert "Lefèvre".encode() in stored_bytes(world)
     erased = world.platform.millpond("interactions", "erase", "7")
     assert erased.returncode == 0, erased.stderr
-    assert erased.stderr.startswith("erased 2 rows of 1 hours, of 1 persons; ")
+    assert erased.stderr.startswith("erased 2 rows of 1 hour, of 1 person; ")
     assert "not erased: messages of topic interact in Kafka" in erased.stderr
     left = stored_bytes(world)
     for name in ("Lefèvre", "LEFÈVRE", "1981-02-03"):
@@ -188,7 +188,7 @@ def test_an_erased_person_is_nowhere_on_hdfs_and_counts_as_before(world: Totals)
     assert world.totals() == before
     assert world.platform.millpond("interactions", "audit").returncode == 0
     paul = world.platform.millpond("interactions", "erase", world.person(PAUL))
-    assert paul.stderr.startswith("erased 2 rows of 2 hours, of 1 persons; ")
+    assert paul.stderr.startswith("erased 2 rows of 2 hours, of 1 person; ")
     assert b"Martin" not in stored_bytes(world)
     assert world.platform.millpond("interactions", "audit").returncode == 0
 

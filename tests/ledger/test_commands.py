@@ -65,7 +65,7 @@ def test_totals_begin_with_the_opening_balances(
     ledger: Ledger, millpond: Run, balances: Callable[[str], str]
 ) -> None:
     file = balances('customer_id,interactions\n12,34\n"""c-1""",5\n')
-    assert millpond("opening", file)[::2] == (0, "2 customers have an opening balance\n")
+    assert millpond("opening", file)[::2] == (0, "taken: 2 opening balances\n")
     assert totals(ledger) == {"12": 34, '"c-1"': 5}
     assert set(versions(ledger).values()) == {0}  # nothing is to be posted
     apply(ledger, counted(ONE, {"12": 1, "13": 1}))
@@ -135,7 +135,7 @@ def test_persons_that_wait_are_listed_without_names(ledger: Ledger, millpond: Ru
 def test_a_person_is_decided_by_hand(ledger: Ledger, millpond: Run) -> None:
     apply(ledger, counted(ONE, {}, {EARLY: 10, LATE: 20}))
     code, _, said = millpond("resolve", EARLY.identity, '"c-7"')
-    assert (code, said) == (0, "decided; the totals of 1 customers changed\n")
+    assert (code, said) == (0, "decided; that changed 1 total\n")
     assert totals(ledger) == {'"c-7"': 10}
     code, _, said = millpond("resolve", LATE.identity, "c-7")
     assert code == 1
@@ -164,7 +164,7 @@ def test_dead_letters_are_listed_and_sent_again(ledger: Ledger, millpond: Run) -
     [row] = json.loads(millpond("dead-letters", "--format", "json")[1])
     assert {row[name] for name in ("customer_id", "status")} == {"2", 422}
     said = millpond("dead-letters", "retry")[2]
-    assert said == "1 totals are sent again by the next post\n"
+    assert said == "1 total will be sent again by the next post\n"
     assert json.loads(millpond("dead-letters", "--format", "json")[1]) == []
 
 

@@ -42,6 +42,11 @@ def print_grid(grid: Grid) -> None:
     Console(highlight=False, width=width).print(grid)
 
 
+def amount(number: int, noun: str) -> str:
+    """`1 hour`, `2 hours`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def settings() -> Settings:
     """The settings of this environment."""
     return Settings.from_env(os.environ)

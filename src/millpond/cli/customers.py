@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from millpond.catalog.interactions import ANONYMOUS
-from millpond.cli.console import Format, messages, settings
+from millpond.cli.console import Format, amount, messages, settings
 from millpond.cli.tables import ListFormat, print_rows
 from millpond.errors import CheckFailedError
 from millpond.interactions import apply, deadletters, waiting
@@ -32,7 +32,8 @@ def audit() -> None:
     found = auditing.audit(settings())
     if found.difference:
         raise CheckFailedError(f"{found.difference}; docs/how-to/audit-totals.md says what to do")
-    messages.print(f"{found.hours} hours and the totals of {found.customers} customers agree")
+    hours, customers = amount(found.hours, "hour"), amount(found.customers, "customer")
+    messages.print(f"{hours} and the totals of {customers} agree")
 
 
 def dead_letters(
@@ -43,7 +44,7 @@ def dead_letters(
     ledger = Ledger(settings().ledger_url)
     if retry:
         count = deadletters.retry_dead_letters(ledger)
-        messages.print(f"{count} totals are sent again by the next post")
+        messages.print(f"{amount(count, 'total')} will be sent again by the next post")
     else:
         print_rows(deadletters.dead_letters(ledger), format_)
 
@@ -58,7 +59,7 @@ def resolve(person: Person = None, id_: Id = None, format_: ListFormat = Format.
         print_rows(waiting.names(here, person), format_)
     else:
         changed = apply.decide(ledger, person, customer_id(id_))
-        messages.print(f"decided; the totals of {changed} customers changed")
+        messages.print(f"decided; that changed {amount(changed, 'total')}")
 
 
 def erase(
@@ -69,7 +70,8 @@ def erase(
     who = who if who.startswith("person:") else customer_id(who)
     found = erasing.erase(here, who)
     messages.print(
-        f"erased {found.rows} rows of {found.hours} hours, of {found.persons} persons; "
+        f"erased {amount(found.rows, 'row')} of {amount(found.hours, 'hour')}, "
+        f"of {amount(found.persons, 'person')}; "
         f"{ANONYMOUS.name} has no former version any more"
     )
     messages.print(
@@ -85,4 +87,4 @@ def opening(
 ) -> None:
     """Have totals begin with the balances of a file: customer_id,interactions."""
     count = import_opening(Ledger(settings().ledger_url), file)
-    messages.print(f"{count} customers have an opening balance")
+    messages.print(f"taken: {amount(count, 'opening balance')}")
