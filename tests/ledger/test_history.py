@@ -18,7 +18,7 @@ from millpond.interactions.post import Poster
 from millpond.interactions.resolve import asking, register, resolve
 from millpond.interactions.schema import CUSTOMER
 from tests.ledger.posting import PACE
-from tests.ledger.reference import CONTRACT, Reference
+from tests.ledger.reference import Reference
 from tests.ledger.world import FIVE, FOUR, THREE
 
 # As `millpond interactions produce` writes it; the last of each person is the count.
@@ -65,7 +65,7 @@ def run(settings: Settings, ledger: Ledger, reference: Reference) -> None:
             names[person.identity] = Names(first_name, last_name)
         rows = sum(customers.values()) + persons.total() + told["quarantined"]
         register(ledger, hour, persons)
-        resolve(ledger, asking(reference.service(), CONTRACT), lambda _: names)
+        resolve(ledger, asking(reference.service()), lambda _: names)
         apply(ledger, CountedHour(hour, n, rows, told["quarantined"], customers, persons))
         assert Poster(ledger, reference.service(), 30, PACE).run()["pending"] == 0
 

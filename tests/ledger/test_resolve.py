@@ -31,6 +31,7 @@ from millpond.interactions.resolve import (
     resolve,
 )
 from millpond.interactions.schema import IDENTITY
+from millpond.interactions.service import CustomerService, Endpoint
 from millpond.reference_service.customers import known_customers, normalised
 from tests.ledger.reference import CONTRACT, Reference
 from tests.ledger.world import (
@@ -275,7 +276,7 @@ GET = {"path": "/getcustomer"}
 
 
 def test_the_service_is_asked_over_http(reference: Reference) -> None:
-    ask = asking(reference.service(), CONTRACT)
+    ask = asking(reference.service())
     found = ask("Zoé", "Lefèvre")
     assert isinstance(found, Found)
     assert (found.first_name, found.last_name) == ("Zoé", "Lefèvre")
@@ -304,7 +305,7 @@ def test_what_an_answer_over_http_means(
     reference: Reference, fault: dict[str, Any], answer: Answer
 ) -> None:
     reference.faults({**GET, **fault})
-    assert asking(reference.service(), CONTRACT)("Zoé", "Lefèvre") == answer
+    assert asking(reference.service())("Zoé", "Lefèvre") == answer
 
 
 @pytest.mark.parametrize("status", [403, 302])
@@ -313,20 +314,20 @@ def test_what_would_be_refused_for_everybody_ends_the_run(
 ) -> None:
     reference.faults({**GET, "answer": "status", "status": status})
     with pytest.raises(BadInputError, match=f"cannot be asked: it answered {status}"):
-        asking(reference.service(), CONTRACT)("Zoé", "Lefèvre")
+        asking(reference.service())("Zoé", "Lefèvre")
 
 
 def test_a_password_that_stays_wrong_ends_the_run(reference: Reference) -> None:
     reference.ask_for("Bearer right")
     with pytest.raises(BadInputError, match="cannot be asked: it answered 401, also after"):
-        asking(reference.service(password="wrong"), CONTRACT)("Zoé", "Lefèvre")
+        asking(reference.service(password="wrong"))("Zoé", "Lefèvre")
 
 
 def test_an_answer_without_names_breaks_the_contract(reference: Reference) -> None:
     other = replace(CONTRACT, last_name="surname")
     reference.faults({**GET, "answer": "status", "status": 200, "applied": False})
     with pytest.raises(BadInputError, match="without firstname and surname as strings"):
-        asking(reference.service(), other)("Zoé", "Lefèvre")
+        asking(CustomerService(lambda: Endpoint(reference.url), other))("Zoé", "Lefèvre")
 
 
 @pytest.mark.parametrize("id_", [None, "", 1.5, True, {"lastname": "Lefèvre"}, ["Zoé"]])
@@ -355,7 +356,7 @@ def test_people_of_the_service_count_as_its_customers(ledger: Ledger, reference:
     hour = counted(ONE, {}, {of: 5, person("Nobody"): 1})
     register(ledger, ONE, hour.persons)
     names = {of.identity: Names("zoé", "LEFÈVRE"), person("Nobody").identity: Names("Z", "Nobody")}
-    resolve(ledger, asking(reference.service(), CONTRACT), lambda _: names)
+    resolve(ledger, asking(reference.service()), lambda _: names)
     apply(ledger, hour)
     [id_] = totals(ledger)
     assert id_ == customer_id(json.dumps(known_customers()[normalised("Zoé", "Lefèvre")]))

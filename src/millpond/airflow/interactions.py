@@ -87,9 +87,7 @@ def _seal() -> None:
 
 def _resolve() -> None:
     def ask_and_store(settings: Settings, hour: Hour) -> None:
-        contract = Contract.parse(settings.service_paths, settings.service_keys)
-        service = CustomerService(customer_service_endpoint, contract)
-        resolve_hour(settings, hour, asking(service, contract))
+        resolve_hour(settings, hour, asking(_customer_service(settings)))
 
     _run(ask_and_store)
 
@@ -99,12 +97,16 @@ def _post() -> dict[str, int]:
     summary: Counter[str] = Counter()
 
     def post(settings: Settings, _: Hour) -> None:
-        contract = Contract.parse(settings.service_paths, settings.service_keys)
-        service = CustomerService(customer_service_endpoint, contract)
+        service = _customer_service(settings)
         summary.update(Poster(Ledger(settings.ledger_url), service, seconds_to_post()).run())
 
     _run(post)
     return dict(summary)
+
+
+def _customer_service(settings: Settings) -> CustomerService:
+    contract = Contract.parse(settings.service_paths, settings.service_keys)
+    return CustomerService(customer_service_endpoint, contract)
 
 
 def _reconcile() -> None:

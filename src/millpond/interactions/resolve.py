@@ -174,8 +174,8 @@ def judge(names: Names, answer: Answer) -> tuple[str | None, Reason | None]:
     return customer_id(answer.customer_id), None
 
 
-def asking(service: CustomerService, contract: Contract) -> Ask:
-    """How to ask a service that keeps to a contract."""
+def asking(service: CustomerService) -> Ask:
+    """How to ask a service."""
 
     def ask(first_name: str, last_name: str) -> Answer:
         said = service.get_customer(first_name, last_name)
@@ -183,7 +183,7 @@ def asking(service: CustomerService, contract: Contract) -> Ask:
             said = service.get_customer(first_name, last_name)  # under a renewed password
         match said.outcome:
             case Outcome.ACK:
-                return _found(said.content, contract)
+                return _found(said.content, service.contract)
             case Outcome.REJECT:
                 return NotFound() if said.status == HTTPStatus.NOT_FOUND else Refused()
             case Outcome.STOP:

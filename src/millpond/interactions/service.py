@@ -121,16 +121,16 @@ class CustomerService:
         contract: Contract,
         timeout: tuple[float, float] = TIMEOUT_SECONDS,
     ) -> None:
-        self._contract = contract
+        self.contract = contract
         self._timeout = timeout
         self._access = _Access(read)
         self._local = threading.local()
 
     def get_customer(self, first_name: str, last_name: str) -> Answer:
         """Ask for the customer of that name."""
-        names = {self._contract.first_name: first_name, self._contract.last_name: last_name}
+        names = {self.contract.first_name: first_name, self.contract.last_name: last_name}
         body = json.dumps(names, ensure_ascii=False)
-        return self._ask(self._contract.get_path, body, {}, float("inf"))
+        return self._ask(self.contract.get_path, body, {}, float("inf"))
 
     def post_count(self, customer_id: str, count: int, key: str, send_until: float) -> Answer:
         """Post a customer's count.
@@ -138,9 +138,9 @@ class CustomerService:
         `customer_id` is the id's JSON text, `key` what makes a repeated request known as such;
         nothing is sent once the time, by `fence.clock`, is after `send_until`.
         """
-        id_, number = (json.dumps(self._contract.id), json.dumps(self._contract.count))
+        id_, number = (json.dumps(self.contract.id), json.dumps(self.contract.count))
         body = f"{{{id_}: {customer_id}, {number}: {count}}}"
-        return self._ask(self._contract.post_path, body, {"Idempotency-Key": key}, send_until)
+        return self._ask(self.contract.post_path, body, {"Idempotency-Key": key}, send_until)
 
     def _ask(self, path: str, body: str, headers: dict[str, str], send_until: float) -> Answer:
         endpoint, generation = self._access.current
