@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from millpond.catalog.interactions import ANONYMOUS, COUNTS
 from millpond.catalog.partitions import Hour
@@ -12,7 +13,7 @@ from millpond.catalog.settings import Settings
 from millpond.errors import BadInputError, MillpondError
 from millpond.interactions.identities import Person, PersonKeys, person_keys, tidy
 from millpond.interactions.ledger import Ledger
-from millpond.interactions.schema import IDENTITY
+from millpond.interactions.schema import IDENTITY, PERSON_KEY
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
@@ -48,15 +49,39 @@ class Names:
     last: str
 
 
+HAS_PERSONS = sa.exists().where(IDENTITY.c.name_key.is_not(None))
+
+
 def keys_of(settings: Settings) -> PersonKeys:
-    """The hashes of persons under this ledger's key; see `person_keys`."""
+    """The hashes of persons under this ledger's key; see `person_keys`.
 
-    def has_persons() -> bool:
-        with Ledger(settings.ledger_url).transaction() as database:
-            persons = sa.exists().where(IDENTITY.c.name_key.is_not(None))
-            return bool(database.scalar(sa.select(persons)))
+    Raises:
+        MillpondError: The ledger has persons by another key.
+    """
+    with Ledger(settings.ledger_url).transaction() as database:
+        keys = person_keys(
+            settings.interactions_person_key,
+            is_needed=lambda: bool(database.scalar(sa.select(HAS_PERSONS))),
+        )
+        known = _known_fingerprint(database, keys.fingerprint)
+    if known != keys.fingerprint:
+        raise MillpondError(
+            f"the key of persons {settings.interactions_person_key} is not the one by which the "
+            f"ledger has its persons: its fingerprint is {keys.fingerprint[:12]} and not "
+            f"{known[:12]}; restore that one, or name it by MILLPOND_INTERACTIONS_PERSON_KEY: "
+            "under another one they would all be counted as others"
+        )
+    return keys
 
-    return person_keys(settings.interactions_person_key, has_persons)
+
+def _known_fingerprint(database: sa.Connection, fingerprint: str) -> str:
+    """That of the ledger's key; this one becomes it as long as the ledger has no persons."""
+    new = postgresql.insert(PERSON_KEY).values(one=True, fingerprint=fingerprint)
+    renewed = new.on_conflict_do_update(
+        index_elements=["one"], set_={"fingerprint": fingerprint}, where=~HAS_PERSONS
+    )
+    database.execute(renewed)
+    return str(database.scalar(sa.select(PERSON_KEY.c.fingerprint)))
 
 
 def read_counted(settings: Settings, hour: Hour, keys: PersonKeys) -> CountedHour:

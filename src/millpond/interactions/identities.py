@@ -61,6 +61,11 @@ class PersonKeys:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells the key from any other one, and does not tell the key."""
+        return self._hash("fingerprint")
+
     def person(self, last_name: str, first_name: str, born: str | None) -> Person:
         """The person of these strings, as they were sent."""
         names = (normalise(first_name), normalise(last_name))

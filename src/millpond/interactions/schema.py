@@ -5,7 +5,7 @@ Names and birth dates are in none of them: a person is a keyed hash of these.
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA = sa.MetaData()
 
@@ -133,6 +133,14 @@ IDENTITY = sa.Table(
         "ELSE identity LIKE 'person:%' AND name_key IS NOT NULL END",
         name="identity_known",
     ),
+)
+
+# By which key the persons are hashed: a hash of that key, which tells it from others and no more.
+PERSON_KEY = sa.Table(
+    "person_key",
+    SCHEMA,
+    sa.Column("one", sa.Boolean, sa.CheckConstraint("one"), primary_key=True, default=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
 )
 
 # An hour as it is applied: by which receipt of `interactions_counts`, and what that receipt says.
