@@ -334,9 +334,9 @@ def test_an_answer_without_names_breaks_the_contract(reference: Reference) -> No
 def test_an_answer_without_an_id_breaks_the_contract_and_is_not_quoted(id_: object) -> None:
     content = {"customerId": id_, "firstname": "Zoé", "lastname": "Lefèvre"}
     said = service.Answer(service.Outcome.ACK, 200, content)
-    stands: Any = SimpleNamespace(get_customer=lambda *_: said)
+    stands: Any = SimpleNamespace(get_customer=lambda *_: said, contract=CONTRACT)
     with pytest.raises(BadInputError, match="and customerId as an id: it does not keep") as refused:
-        asking(stands, CONTRACT)("Zoé", "Lefèvre")
+        asking(stands)("Zoé", "Lefèvre")
     assert not any(name in str(refused.value) for name in ("Zoé", "Lefèvre"))
 
 
