@@ -19,6 +19,7 @@ from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
 from millpond.yarn import Application, ResourceManager
 from tests.integration.local_platform import Platform
+from tests.integration.sharing import worker
 
 KILLED_SECONDS = 15
 Found = TypeVar("Found")
@@ -205,7 +206,9 @@ class Hold:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._root = f"/faults/{uuid.uuid4().hex[:12]}"
-        self._days = (date(2020, 1, 1) + timedelta(n) for n in itertools.count())
+        # Another worker's run of a date would be taken for a rival of ours.
+        first = date(2020 - 10 * worker(), 1, 1)
+        self._days = (first + timedelta(n) for n in itertools.count())
         self._held: list[Held] = []
         StoredTable(RATING_HISTOGRAM.mart, platform.settings.hdfs_url, self._root).create()
 
