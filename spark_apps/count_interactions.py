@@ -43,64 +43,84 @@ BIRTH = ("birth_date", "birth_place")
 
 def judge_messages(messages: DataFrame, keys: Keys) -> DataFrame:
     """partition, offset, reason (null for none), customer_id (null for none), the four strings."""
-    parsed = messages.withColumn("text", F.col("value").cast("string")).withColumn(
-        "json", F.when(F.length("value") <= LARGEST_MESSAGE, _only_object(F.col("text")))
-    )
-    cut = parsed.withColumns({name: _field(key) for name, key in vars(keys).items()})
-    # The types of the fields, as Spark names those of JSON: VOID is null, NULL is absent.
-    typed = cut.withColumns({f"{name}_type": F.schema_of_variant(name) for name in vars(keys)})
-    judged = typed.withColumn("customer_id", _customer_id()).withColumn("reason", _reason())
-    strings = (_string(name).alias(name) for name in (*NAMES, *BIRTH))
+    text = F.when(F.length("value") <= LARGEST_MESSAGE, F.col("value").cast("string"))
+    texts = messages.withColumn("text", text)
+    # Each step a column of its own: what an expression has twice is computed twice.
+    parsed = texts.withColumn("in_brackets", _in_brackets(F.col("text")))
+    json = parsed.withColumn("json", F.when(_is_one_object(), F.col("in_brackets")))
+    cut = json.withColumn("id", _field(keys.id))
+    typed = cut.withColumn("id_type", F.schema_of_variant("id"))
+    known = typed.withColumn("customer_id", _customer_id())
+    # Nothing else is looked at where there is an id, as in most messages.
+    fields = F.struct(*(_field(vars(keys)[name]).alias(name) for name in (*NAMES, *BIRTH)))
+    is_person = F.col("customer_id").isNull() & _has_no_id()
+    opened = known.withColumn("person", F.when(is_person, fields))
+    judged = opened.withColumn("reason", _reason())
+    strings = (_string(f"person.{name}").alias(name) for name in (*NAMES, *BIRTH))
     return judged.select("partition", "offset", "reason", "customer_id", *strings)
 
 
-def _only_object(text: Column) -> Column:
-    """The text in an array, as variant; null unless it is one JSON object and nothing else.
+def _in_brackets(text: Column) -> Column:
+    """The text in an array, as variant."""
+    whole = F.try_parse_json(F.concat(F.lit("["), text, F.lit("]")))
+    return F.when(F.is_valid_utf8(text), whole)
+
+
+def _is_one_object() -> Column:
+    """Whether the text is one JSON object and nothing else.
 
     The parser stops where a value ends and ignores what follows. In brackets only text that goes on
     with `]` would pass, in braces only text that goes on with `}`: both let nothing pass.
     """
-    in_brackets = F.try_parse_json(F.concat(F.lit("["), text, F.lit("]")))
+    text = F.col("text")
     in_braces = F.try_parse_json(F.concat(F.lit('{"":'), text, F.lit("}")))
     is_alone = ~F.contains(text, F.lit("]")) | in_braces.isNotNull()
-    is_object = text.rlike(r"\A[ \t\r\n]*\{")
-    is_single = F.try_variant_get(in_brackets, "$[1]", "variant").isNull()
-    return F.when(F.is_valid_utf8(text) & is_object & is_alone & is_single, in_brackets)
+    is_object = F.startswith(F.ltrim(text, F.lit(" \t\r\n")), F.lit("{"))
+    is_single = F.try_variant_get("in_brackets", "$[1]", "variant").isNull()
+    return is_object & is_single & is_alone
 
 
 def _field(key: str) -> Column:
     return F.try_variant_get(F.col("json"), f"$[0]['{key}']", "variant")
 
 
-def _string(name: str) -> Column:
-    return F.when(F.col(f"{name}_type") == "STRING", F.try_variant_get(name, "$", "string"))
+def _string(field: str) -> Column:
+    return F.when(F.schema_of_variant(field) == "STRING", F.try_variant_get(field, "$", "string"))
 
 
-def _is_absent(name: str) -> Column:
-    return F.col(f"{name}_type").isNull() | (F.col(f"{name}_type") == "VOID")
+def _is_absent(type_: Column) -> Column:
+    """Of a type as Spark names those of JSON: VOID is null, NULL is absent."""
+    return type_.isNull() | (type_ == "VOID")
+
+
+def _id_as_string() -> Column:
+    return F.when(F.col("id_type") == "STRING", F.try_variant_get("id", "$", "string"))
 
 
 def _has_no_id() -> Column:
-    return _is_absent("id") | (_string("id") == "")
+    return F.col("json").isNotNull() & (_is_absent(F.col("id_type")) | (_id_as_string() == ""))
 
 
 def _customer_id() -> Column:
-    fits = (F.col("id_type") == "BIGINT") | F.length(_string("id")).between(1, LONGEST_ID)
-    return F.when(fits, F.to_json("id"))
+    # The digits of a number are its JSON already.
+    number = F.when(F.col("id_type") == "BIGINT", F.try_variant_get("id", "$", "string"))
+    fits = F.length(_id_as_string()).between(1, LONGEST_ID)
+    return F.coalesce(number, F.when(fits, F.to_json("id")))
 
 
 def _reason() -> Column:
-    found = F.when(F.col("value").isNull(), F.lit(reason("no_value")))
-    found = found.when(F.length("value") > LARGEST_MESSAGE, F.lit(reason("too_large")))
+    found = F.when(F.col("customer_id").isNotNull(), F.lit(None).cast("string"))
+    found = found.when(F.col("value").isNull(), F.lit(reason("no_value")))
+    found = found.when(F.col("text").isNull(), F.lit(reason("too_large")))
     found = found.when(~F.is_valid_utf8("text"), F.lit(reason("undecodable")))
     found = found.when(F.col("json").isNull(), F.lit(reason("not_json")))
-    found = found.when(F.col("customer_id").isNotNull(), F.lit(None).cast("string"))
-    found = found.when(~F.coalesce(_has_no_id(), F.lit(False)), F.lit(reason("bad_id")))
+    found = found.when(F.col("person").isNull(), F.lit(reason("bad_id")))
     for name in (*NAMES, *BIRTH):
-        is_other = ~_is_absent(name) & (F.col(f"{name}_type") != "STRING")
+        type_ = F.schema_of_variant(f"person.{name}")
+        is_other = ~_is_absent(type_) & (type_ != "STRING")
         found = found.when(is_other, F.lit(reason("not_a_string", name)))
     for name in NAMES:
-        is_blank = F.btrim(F.coalesce(_string(name), F.lit(""))) == ""
+        is_blank = F.btrim(F.coalesce(_string(f"person.{name}"), F.lit(""))) == ""
         found = found.when(is_blank, F.lit(reason("missing", name)))
     return found
 
@@ -119,21 +139,27 @@ def count_anonymous(judged: DataFrame) -> DataFrame:
 
 def quarantined(judged: DataFrame) -> DataFrame:
     """partition, offset, reason."""
-    return judged.where(F.col("reason").isNotNull()).select("partition", "offset", "reason")
+    bad = judged.where(F.col("reason").isNotNull()).select("partition", "offset", "reason")
+    # Few of each partition, if any: one file holds them all.
+    return bad.coalesce(1)
 
 
 def summarise(judged: DataFrame) -> dict[int, Row]:
     """For each partition: messages, distinct offsets, first and last, counted, anonymous."""
     is_good = F.col("reason").isNull()
-    by_partition = judged.groupBy("partition").agg(
+    # A bit for each of 64 offsets: to count distinct ones would shuffle every message.
+    bit = F.expr("shiftleft(1L, CAST(offset & 63 AS INT))")
+    by_block = judged.groupBy("partition", F.shiftright("offset", 6)).agg(
         F.count("*").alias("messages"),
-        F.count_distinct("offset").alias("offsets"),
+        F.bit_count(F.bit_or(bit)).alias("offsets"),
         F.min("offset").alias("first"),
         F.max("offset").alias("last"),
         F.count_if(is_good & F.col("customer_id").isNotNull()).alias("counted"),
         F.count_if(is_good & F.col("customer_id").isNull()).alias("anonymous"),
     )
-    return {row.partition: row for row in by_partition.collect()}
+    sums = (F.sum(name).alias(name) for name in ("messages", "offsets", "counted", "anonymous"))
+    ends = (F.min("first").alias("first"), F.max("last").alias("last"))
+    return {row.partition: row for row in by_block.groupBy("partition").agg(*sums, *ends).collect()}
 
 
 def audit(job: Job, servers: str, offsets: HourOffsets, found: dict[int, Row]) -> int:
