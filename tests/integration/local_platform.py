@@ -98,13 +98,14 @@ def environment(home: Path, port_base: int, data: Path) -> dict[str, str]:
 
 
 def dags_dir(home: Path) -> Path:
-    """The project's DAGs, and those of tests that hold a task."""
+    """The project's DAGs, and those of tests."""
     folder = home / "dags"
     folder.mkdir(exist_ok=True)
-    held = PROJECT_DIR / "tests" / "faults" / "held" / "dag.py"
+    held = PROJECT_DIR / "tests" / "faults" / "held"
     for name, file in {
         **{file.name: file for file in (PROJECT_DIR / "dags").glob("*.py")},
-        "held.py": held,
+        "held.py": held / "dag.py",
+        "held_hours.py": held / "hours.py",
     }.items():
         link = folder / name
         # Left alone where it is right: a DAG without its file, even for a moment, is no DAG.

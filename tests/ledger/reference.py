@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
@@ -47,6 +48,13 @@ class Reference:
     ) -> None:
         self._server.should_exit = True
         self._thread.join()
+
+    @property
+    def connection(self) -> str:
+        """Airflow's connection to it, as a variable has it."""
+        parts = urlsplit(self.url)
+        found = {"conn_type": "http", "schema": parts.scheme, "host": parts.hostname}
+        return json.dumps({**found, "port": parts.port})
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """What goes wrong from now on, at /data where nothing else is said."""
