@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,21 @@ class Hours:
     reference: Reference
     truth: dict[str, Any]
     world: dict[str, str]
+    runs: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
         return self.platform.settings
 
     def start(self, hour: str) -> str:
-        return self.api.create_run_with({"hour": hour, "world": self.world})
+        self.runs.append(self.api.create_run_with({"hour": hour, "world": self.world}))
+        return self.runs[-1]
+
+    def end(self) -> None:
+        """Leave no run behind, whatever the test found: the next one would wait for it."""
+        for run in self.runs:
+            if self.api.state(run) in ("queued", "running"):
+                self.api._dag("PATCH", f"dagRuns/{run}", json={"state": "failed"})
 
     @property
     def api(self) -> AirflowApi:
@@ -88,9 +96,11 @@ def hours(platform: Platform, reference: Reference, tmp_path: Path) -> Iterator[
     its = replace(platform, settings=settings, environ={**platform.environ, **world})
     file = tmp_path / "truth.json"
     asked = ("--hours", "3", "--rate", "300", "--until", str(LAST.next), "--truth", str(file))
-    filled = its.millpond("interactions", "produce", *asked)
-    assert filled.returncode == 0, filled.stderr
-    yield Hours(its, reference, json.loads(file.read_text()), world)
+    produced = its.millpond("interactions", "produce", *asked)
+    assert produced.returncode == 0, produced.stderr
+    found = Hours(its, reference, json.loads(file.read_text()), world)
+    yield found
+    found.end()
     postgres.query(here, f"DROP DATABASE {name} WITH (FORCE)")
 
 
