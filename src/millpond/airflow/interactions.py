@@ -15,6 +15,8 @@ from millpond.airflow.customer_service import customer_service_endpoint
 from millpond.airflow.dates import run_hour
 from millpond.airflow.defaults import SERVICE_POOL, YARN_POOL
 from millpond.airflow.operators import YarnSparkOperator
+from millpond.airflow.submission import size_options
+from millpond.catalog.analyses import Size
 from millpond.catalog.interactions import COUNTS, Contract, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
@@ -50,6 +52,9 @@ def count_task() -> YarnSparkOperator:
         arguments=("--kafka", settings.kafka_servers, "--keys", keys),
         table=COUNTS,
         analyses=(),
+        # A million messages of 64 partitions: 105 s with two cores and 176 s with one, on two cores
+        # that others used as well.
+        **size_options(Size(cores=2)),
         pool=YARN_POOL,
         outlets=[Asset(COUNTS.name, uri=f"{settings.hdfs_url}{settings.root}/{COUNTS.path}")],
     )
