@@ -40,15 +40,15 @@ def process_of(application_id: str, main: str) -> psutil.Process:
     return found
 
 
-def has_executor(world: World, busy_with: int = 0) -> bool:
-    """Whether the driver has given its one executor so many tasks."""
+def has_tasks(world: World, which: str) -> bool:
+    """Whether the driver has given tasks of a kind to an executor that lives."""
     id_ = world.application_id
     pages = f"{world.settings.yarn_url}/proxy/{id_}/api/v1/applications/{id_}"
     try:
         executors = fetch_json(f"{pages}/executors")
     except requests.RequestException:  # the driver has no pages yet
         return False
-    return any(e["id"] != "driver" and e["activeTasks"] >= busy_with for e in executors)
+    return any(each["id"] != "driver" and each[which] for each in executors)
 
 
 def is_being_written(world: World, hour: Hour) -> bool:
@@ -79,10 +79,12 @@ def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
         running = pool.submit(world.count_on_yarn, HOURS[0], 1)
         wait_until(lambda: world.application_id != "")
         executor = process_of(world.application_id, "YarnCoarseGrainedExecutorBackend")
-        wait_until(lambda: has_executor(world))
+        wait_until(lambda: has_tasks(world, "totalTasks"))
         executor.suspend()  # however fast the machine is, it dies with a task in its hands
-        wait_until(lambda: has_executor(world, busy_with=1))
-        executor.kill()
+        try:
+            wait_until(lambda: has_tasks(world, "activeTasks"))
+        finally:
+            executor.kill()
         assert running.result() == "SUCCEEDED"
     world.check(HOURS[:1])
 

@@ -116,6 +116,18 @@ def test_what_is_no_interaction_is_quarantined_with_its_reason(spark: SparkSessi
     assert found == {n: reason for n, (_, reason) in enumerate(BAD, start=1)}
 
 
+@given(sent=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 130)), min_size=1))
+def test_an_offset_that_came_twice_is_one(spark: SparkSession, sent: list[tuple[int, int]]) -> None:
+    far = 2**40 - 65  # a block of 64 offsets ends, and another begins
+    rows = [(partition, far + offset, b'{"idClient": 1}') for partition, offset in sent]
+    found = summarise(judge_messages(spark.createDataFrame(rows, SCHEMA), KEYS))
+    for partition in {partition for partition, _ in sent}:
+        offsets = [far + offset for of, offset in sent if of == partition]
+        said = found[partition]
+        assert (said.messages, said.offsets) == (len(offsets), len(set(offsets)))
+        assert (said.first, said.last) == (min(offsets), max(offsets))
+
+
 values = st.one_of(
     st.none(),
     st.integers(-(2**70), 2**70),
