@@ -97,4 +97,10 @@ def spark(platform: Platform) -> Iterator[SparkSession]:
             .getOrCreate()
         )
         yield session
+        gateway = session.sparkContext._gateway
+        assert gateway is not None
         session.stop()
+        # Its JVM would live as long as this worker, and be found by the one that ends the platform.
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(60)
