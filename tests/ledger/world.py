@@ -115,6 +115,9 @@ class Oracle:
 
     def apply(self, ledger: Ledger, hour: CountedHour) -> None:
         apply(ledger, hour)
+        self.applied(hour)
+
+    def applied(self, hour: CountedHour) -> None:
         self.hours[hour.hour] = hour
         self.seen |= set(hour.persons)
         self.heard = dict(self.answers)
