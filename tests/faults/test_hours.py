@@ -1,6 +1,7 @@
 """Hours out of order under the real scheduler, and a customer service that misbehaves meanwhile."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from millpond.interactions.history import first_violation, read_history, read_ra
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import IDENTITY
 from millpond.lake.tables import StoredTable
+from tests.faults.holding import until
+from tests.faults.test_parts import kill, up
 from tests.faults.world import HOURS, LAST
 from tests.integration.local_platform import Platform
 from tests.ledger.reference import Reference
@@ -34,12 +37,13 @@ STORM: list[dict[str, Any]] = [
     {"path": "/getcustomer", "answer": "mismatch", "times": 2},
     {"path": "/getcustomer", "answer": "html", "times": 2},
     {"path": "/getcustomer", "answer": "reset", "times": 2},
-    {"answer": "status", "status": 500, "applied": False, "times": 15},
+    # As many as come at once: once the breaker rests, it meets one a minute.
+    {"answer": "status", "status": 500, "applied": False, "times": 8},
     {"answer": "status", "status": 429, "applied": False, "retry_after": "2"},
-    {"answer": "reset", "applied": False, "times": 4},
-    {"answer": "reset", "times": 4},
-    {"answer": "half", "times": 4},
-    {"answer": "html", "times": 4},
+    {"answer": "reset", "applied": False, "times": 2},
+    {"answer": "reset", "times": 2},
+    {"answer": "half", "times": 2},
+    {"answer": "html", "times": 2},
 ]
 
 
@@ -127,6 +131,29 @@ def test_hours_out_of_order_end_with_the_truth_though_the_service_misbehaves(hou
     assert audited.stderr.startswith("3 hours and the totals of "), audited.stderr
     for hour in (ONE, TWO, THREE):
         check_balance(hours, str(hour))
+
+
+@pytest.mark.alone
+@pytest.mark.case(10, slow=True)
+@pytest.mark.parametrize("seconds", [10, 60])
+def test_a_scheduler_killed_while_an_hour_is_posted_leaves_the_truth(
+    hours: Hours, seconds: int
+) -> None:
+    api, reference = hours.api, hours.reference
+    reference.faults({"seconds": 4, "times": 0})
+    run = hours.start(str(ONE))
+    api.unpause()
+    until(lambda: any(request["path"] == "/data" for request in reference.requests))
+    kill(hours.platform, "airflow-scheduler")
+    time.sleep(seconds)  # how long it is down is the fault
+    reference.faults()
+    up(hours.platform)
+    runs.follow(api, run)
+    only = {"hours": {str(ONE): hours.truth["hours"][str(ONE)]}}
+    told = {**hours.truth, **only}
+    history = read_history(hours.settings, told, reference.requests, ranges(hours))
+    assert first_violation(history) is None
+    check_balance(hours, str(ONE))
 
 
 def shape(api: AirflowApi) -> dict[str, Any]:
