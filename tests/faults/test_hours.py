@@ -137,17 +137,17 @@ def test_hours_out_of_order_end_with_the_truth_though_the_service_misbehaves(hou
 @pytest.mark.case(10, slow=True)
 @pytest.mark.parametrize("seconds", [10, 60])
 def test_a_scheduler_killed_while_an_hour_is_posted_leaves_the_truth(
-    hours: Hours, seconds: int
+    platform: Platform, hours: Hours, seconds: int
 ) -> None:
     api, reference = hours.api, hours.reference
     reference.faults({"seconds": 4, "times": 0})
     run = hours.start(str(ONE))
     api.unpause()
     until(lambda: any(request["path"] == "/data" for request in reference.requests))
-    kill(hours.platform, "airflow-scheduler")
+    kill(platform, "airflow-scheduler")
     time.sleep(seconds)  # how long it is down is the fault
     reference.faults()
-    up(hours.platform)
+    up(platform)  # not in the world of the hours, which is for their tasks alone
     runs.follow(api, run)
     only = {"hours": {str(ONE): hours.truth["hours"][str(ONE)]}}
     told = {**hours.truth, **only}
