@@ -61,10 +61,7 @@ class Held:
 
     @property
     def task(self) -> Task:
-        return self._task("held")
-
-    def _task(self, name: str) -> Task:
-        [task] = [task for task in self.api.tasks(self.run_id) if task.name == name]
+        [task] = [task for task in self.api.tasks(self.run_id) if task.name == "held"]
         return task
 
     def applications(self) -> list[Application]:

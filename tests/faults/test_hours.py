@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from millpond.catalog.interactions import TABLES
 from millpond.catalog.settings import Settings
 from millpond.cli import runs
 from millpond.cli.airflow_api import HOURLY, AirflowApi
@@ -21,11 +20,10 @@ from millpond.interactions import topic
 from millpond.interactions.history import first_violation, read_history, read_ranges
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import IDENTITY
-from millpond.lake.tables import StoredTable
 from tests.faults.holding import until
 from tests.faults.test_parts import kill, up
 from tests.faults.world import HOURS, LAST
-from tests.integration.local_platform import Platform
+from tests.integration.local_platform import Platform, apart
 from tests.ledger.reference import Reference
 
 ONE, TWO, THREE = HOURS[-3:]
@@ -79,17 +77,9 @@ class Hours:
 @pytest.fixture
 def hours(platform: Platform, reference: Reference, tmp_path: Path) -> Iterator[Hours]:
     here, name = platform.settings, f"hours_{uuid.uuid4().hex[:8]}"
-    settings = replace(
-        here,
-        interactions_topic=name,
-        root=f"/faults/{name}",
-        ledger_url=here.ledger_url.replace("/ledger?", f"/{name}?"),
-    )
-    postgres.query(here, f"CREATE DATABASE {name} OWNER ledger")
-    Ledger(settings.ledger_url).create()
+    own = apart(platform, name)
+    settings = replace(own.settings, interactions_topic=name)
     topic.create(here.kafka_servers, name)
-    for table in TABLES:
-        StoredTable(table, here.hdfs_url, settings.root).create()
     world = {
         "MILLPOND_INTERACTIONS_TOPIC": name,
         "MILLPOND_INTERACTIONS_START": str(ONE),
@@ -97,7 +87,7 @@ def hours(platform: Platform, reference: Reference, tmp_path: Path) -> Iterator[
         "MILLPOND_LEDGER_URL": settings.ledger_url,
         "AIRFLOW_CONN_CUSTOMER_SERVICE": reference.connection,
     }
-    its = replace(platform, settings=settings, environ={**platform.environ, **world})
+    its = replace(own, settings=settings, environ={**own.environ, **world})
     file = tmp_path / "truth.json"
     asked = ("--hours", "3", "--rate", "300", "--until", str(LAST.next), "--truth", str(file))
     produced = its.millpond("interactions", "produce", *asked)

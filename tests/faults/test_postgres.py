@@ -3,6 +3,7 @@
 It is a server of these tests' own, so that nobody else's dies.
 """
 
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -73,14 +74,20 @@ def check(posting: Posting, settings: Settings) -> None:
     assert posting.reference.counts == COUNTS
 
 
-@pytest.mark.case(12)
-def test_what_a_poster_was_sending_is_delivered(
-    mortal: Server, posting: Posting, settings: Settings
-) -> None:
+def poster_under_way(posting: Posting) -> subprocess.Popen[bytes]:
+    """A poster that has sent a part of an hour."""
     apply(posting.ledger, counted(ONE, COUNTS))
     posting.reference.faults({"seconds": 0.05, "times": 0})
     poster = posting.process()
     wait_until(lambda: len(posting.reference.requests) > 50)
+    return poster
+
+
+@pytest.mark.case(12)
+def test_what_a_poster_was_sending_is_delivered(
+    mortal: Server, posting: Posting, settings: Settings
+) -> None:
+    poster = poster_under_way(posting)
     mortal.kill()
     assert poster.wait(30) == 1
     start_again(mortal)
@@ -92,10 +99,7 @@ def test_what_a_poster_was_sending_is_delivered(
 def test_what_a_poster_claimed_without_hearing_of_it_is_delivered(
     mortal: Server, posting: Posting, settings: Settings
 ) -> None:
-    apply(posting.ledger, counted(ONE, COUNTS))
-    posting.reference.faults({"seconds": 0.05, "times": 0})
-    poster = posting.process()
-    wait_until(lambda: len(posting.reference.requests) > 50)
+    poster = poster_under_way(posting)
     confirm_no_commit(mortal)
     wait_for(mortal, "SyncRep")
     mortal.kill()

@@ -11,7 +11,8 @@ import pytest
 
 from millpond.cli.airflow_api import AirflowApi
 from millpond.cluster import processes
-from tests.faults.holding import Hold, until
+from millpond.yarn import Application
+from tests.faults.holding import Held, Hold, until
 from tests.integration.local_platform import Platform
 
 
@@ -141,13 +142,8 @@ def test_anew_ends_what_the_earlier_try_submitted(hold: Hold) -> None:
     assert held.published(3).application_id == second.id
 
 
-@pytest.mark.case(9, slow=True)
-def test_another_task_that_is_cleared_meanwhile_changes_nothing_and_is_told(hold: Hold) -> None:
-    held = hold(dag_id="held_beside")
-    first = held.running()
-    held.process().kill()
-    held.reaches("up_for_retry")
-    held.clear("other")
+def goes_on_as_a_retry(held: Held, first: Application) -> None:
+    """The next attempt adopts the application, says what it could not tell apart, and publishes."""
     held.reaches("running", attempt=2)
     held.says("a retry; the run was cleared meanwhile: if this task was meant, clear it when")
     held.says(f"adopting {first.id}")
@@ -155,6 +151,16 @@ def test_another_task_that_is_cleared_meanwhile_changes_nothing_and_is_told(hold
     held.reaches("success", attempt=2)
     assert held.published(3).application_id == first.id
     assert held.applications()[-1].id == first.id
+
+
+@pytest.mark.case(9, slow=True)
+def test_another_task_that_is_cleared_meanwhile_changes_nothing_and_is_told(hold: Hold) -> None:
+    held = hold(dag_id="held_beside")
+    first = held.running()
+    held.process().kill()
+    held.reaches("up_for_retry")
+    held.clear("other")
+    goes_on_as_a_retry(held, first)
 
 
 @pytest.mark.case(9, slow=True)
@@ -166,12 +172,7 @@ def test_a_clear_of_a_task_whose_worker_is_dead_is_taken_for_a_retry_and_told(ho
         process.kill()
     held.clear()
     held.age_heartbeat()
-    held.reaches("running", attempt=2)
-    held.says("a retry; the run was cleared meanwhile: if this task was meant, clear it when")
-    held.says(f"adopting {first.id}")
-    held.release(3)
-    held.reaches("success", attempt=2)
-    assert held.published(3).application_id == first.id
+    goes_on_as_a_retry(held, first)
 
 
 ENDINGS = ("mark failed", "mark success", "mark_run failed", "mark_run success", "clear")

@@ -3,14 +3,18 @@
 import os
 import socket
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from millpond.catalog.interactions import TABLES
 from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, Settings
+from millpond.cluster import postgres
 from millpond.cluster.config import venv_bin
+from millpond.interactions.ledger import Ledger
 from millpond.lake.hdfs import Hdfs
+from millpond.lake.tables import StoredTable
 from tests.integration.sharing import worker
 
 
@@ -66,6 +70,21 @@ class Platform:
             )
         except psutil.Error:
             return False
+
+
+def apart(platform: Platform, name: str) -> Platform:
+    """The platform with a root and a ledger of a test's own, of that name, for interactions."""
+    here = platform.settings
+    postgres.query(here, f"CREATE DATABASE {name} OWNER ledger")
+    url, root = here.ledger_url.replace("/ledger?", f"/{name}?"), f"/{name}"
+    Ledger(url).create()
+    for table in TABLES:
+        StoredTable(table, here.hdfs_url, root).create()
+    return replace(
+        platform,
+        settings=replace(here, ledger_url=url, root=root),
+        environ={**platform.environ, "MILLPOND_ROOT": root, "MILLPOND_LEDGER_URL": url},
+    )
 
 
 def free_port_base() -> int:

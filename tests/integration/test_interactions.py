@@ -13,11 +13,12 @@ from millpond.catalog import zones
 from millpond.catalog.partitions import Hour
 from millpond.cli import runs
 from millpond.cli.airflow_api import HOURLY, AirflowApi
+from millpond.cli.interactions import truth_file
 from millpond.cluster import health
 from millpond.errors import MillpondError
 from millpond.interactions.broker import quiet_client
 from tests.integration.local_platform import Platform
-from tests.integration.written import SERVICE_LOG, TRUTH, logs_on_hdfs, written
+from tests.integration.written import SERVICE_LOG, logs_on_hdfs, written
 
 
 def shown(platform: Platform, table: str, hour: str) -> list[dict[str, Any]]:
@@ -63,7 +64,7 @@ def plant(platform: Platform, hour: str, truth: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def told(platform: Platform) -> tuple[str, dict[str, Any]]:
     """An hour that was filled and has been run, and the truth about it."""
-    file = platform.settings.home / TRUTH
+    file = truth_file(platform.settings)
     if not file.exists():  # a platform that was kept has an hour that is filled and sealed
         filled = platform.millpond("interactions", "produce", "--rate", "400", "--seed", "7")
         assert filled.returncode == 0, filled.stderr

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pytest
@@ -23,8 +23,8 @@ from millpond.interactions.reconcile import reconcile
 from millpond.interactions.resolve import Answer, Found, NotFound, resolve_hour
 from millpond.interactions.schema import CUSTOMER
 from millpond.lake.publishing import Publisher
-from millpond.lake.tables import StoredTable, arrow_schema
-from tests.integration.local_platform import Platform
+from millpond.lake.tables import arrow_schema
+from tests.integration.local_platform import Platform, apart
 
 ONE = Hour.parse("2026-11-22T01")
 TWO = ONE.next
@@ -80,14 +80,7 @@ class Totals:
 @pytest.fixture
 def world(platform: Platform) -> Iterator[Totals]:
     name = f"totals_{uuid.uuid4().hex[:8]}"
-    postgres.query(platform.settings, f"CREATE DATABASE {name} OWNER ledger")
-    url = platform.settings.ledger_url.replace("/ledger?", f"/{name}?")
-    Ledger(url).create()
-    settings = replace(platform.settings, ledger_url=url, root=f"/{name}")
-    for table in TABLES:
-        StoredTable(table, settings.hdfs_url, settings.root).create()
-    environ = {"MILLPOND_ROOT": settings.root, "MILLPOND_LEDGER_URL": url}
-    yield Totals(replace(platform, settings=settings, environ={**platform.environ, **environ}))
+    yield Totals(apart(platform, name))
     postgres.query(platform.settings, f"DROP DATABASE {name}")
 
 

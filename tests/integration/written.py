@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from millpond.catalog import zones
+from millpond.cli.interactions import truth_file
 from millpond.cluster import postgres
 from millpond.cluster.config import postgres_socket_dir
 from tests.integration.local_platform import Platform
 
 SERVICE_LOG = "customer-service.jsonl"
-TRUTH = "interactions-truth.json"
 
 
 def written(platform: Platform, application_id: str) -> Iterator[tuple[str, bytes]]:
@@ -41,7 +41,7 @@ def _on_disk(platform: Platform) -> Iterator[tuple[str, bytes]]:
     home = platform.settings.home
     topic = f"kafka/{platform.settings.interactions_topic}-"
     # HDFS and the databases are read through their own doors.
-    others = ("hdfs/data/", "postgres/", topic, SERVICE_LOG, TRUTH)
+    others = ("hdfs/data/", "postgres/", topic, SERVICE_LOG, truth_file(platform.settings).name)
     for file in home.rglob("*"):
         place = str(file.relative_to(home))
         if not place.startswith(others):
