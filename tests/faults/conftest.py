@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from tests.faults.holding import Hold
 from tests.faults.world import World
+from tests.integration import sharing
 from tests.integration.local_platform import Platform
 from tests.ledger.conftest import ledger, ledger_url, posting, reference
 
@@ -15,14 +16,14 @@ __all__ = ["ledger", "ledger_url", "posting", "reference"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--case", help="number of one fault; all by default")
-    parser.addoption("--repeat", type=int, default=1, help="how often each is tried")
+    parser.addoption("--repeat", type=int, default=1, help="how often, each with another seed")
     parser.addoption("--quick", action="store_true", help="leave out those that need minutes")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (repeat := metafunc.config.getoption("--repeat", 1)) > 1:
-        metafunc.fixturenames.append("attempt")
-        metafunc.parametrize("attempt", range(1, repeat + 1))
+        metafunc.fixturenames.append("seed")
+        metafunc.parametrize("seed", range(1, repeat + 1))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,12 +42,23 @@ def world(platform: Platform, spark: SparkSession) -> World:
     return World(platform, spark)
 
 
+@pytest.fixture
+def seed() -> int:
+    """What draws the moments at which faults come."""
+    return 1
+
+
 @pytest.fixture(scope="session")
-def holding(platform: Platform) -> Hold:
-    return Hold(platform)
+def holding(platform: Platform) -> Iterator[Hold]:
+    hold = Hold(platform)
+    yield hold
+    with sharing.turn(sharing.SHARED):
+        hold.kept_secrets()
 
 
 @pytest.fixture
-def hold(holding: Hold) -> Iterator[Hold]:
-    yield holding
-    holding.end()
+def hold(holding: Hold, seed: int) -> Iterator[Hold]:
+    holding.draw.seed(seed)
+    with holding.watched():
+        yield holding
+        holding.end()

@@ -1,10 +1,15 @@
 """A task of the real scheduler that a test holds, and what must be true of it whatever failed."""
 
 import itertools
+import random
+import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -15,13 +20,17 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.cli.airflow_api import AirflowApi, Task
 from millpond.cluster.config import postgres_socket_dir
+from millpond.errors import MillpondError
 from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
 from millpond.yarn import Application, ResourceManager
 from tests.integration.local_platform import Platform
 from tests.integration.sharing import worker
+from tests.integration.written import SECRET_FILES, places_of_secrets, written
 
 KILLED_SECONDS = 15
+# No poll and no heartbeat is further apart: a fault comes at any moment between two of them.
+MOMENT_SECONDS = 5.0
 Found = TypeVar("Found")
 
 
@@ -45,6 +54,7 @@ class Held:
     root: str
     ds: date
     dag_id: str
+    draw: random.Random
     params: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,8 +82,10 @@ class Held:
         return found
 
     def running(self, number: int = 1) -> Application:
-        """The application of that number, once it runs."""
-        return until(lambda: self._running(number))
+        """The application of that number, once it runs, at a moment that the seed draws."""
+        found = until(lambda: self._running(number))
+        time.sleep(self.draw.uniform(0, MOMENT_SECONDS))
+        return found
 
     def _running(self, number: int) -> Application | None:
         found = self.applications()
@@ -160,6 +172,17 @@ class Held:
 
     # What must hold at the end.
 
+    def shows(self, ratings: int) -> None:
+        """The table has that number of every value, each once."""
+        assert self.table.read(self.ds).to_pylist() == [
+            {"rating": halves / 2, "ratings": ratings, "ds": self.ds} for halves in range(1, 11)
+        ]
+
+    def part(self) -> list[int]:
+        """What a reader finds if it is neither nothing nor one whole publication."""
+        found: list[int] = self.table.read(self.ds).column("ratings").to_pylist()
+        return [] if not found or found == found[:1] * 10 else found
+
     def is_killed(self, id_: str, since: float) -> None:
         """Killed on YARN within the time that is promised."""
         killed = until(lambda: self._ended(id_), KILLED_SECONDS)
@@ -172,9 +195,7 @@ class Held:
 
     def published(self, ratings: int) -> Receipt:
         """The table has the value, by the only publication of the date; nothing lives any more."""
-        assert self.table.read(self.ds).to_pylist() == [
-            {"rating": 5.0, "ratings": ratings, "ds": self.ds}
-        ]
+        self.shows(ratings)
         hashes = [commit.get("userMetadata") for commit in self.table.open().history()]
         commits = [each for each in hashes if each and self.receipts.published_as(each)]
         assert len(commits) == 1
@@ -184,10 +205,13 @@ class Held:
         return receipt
 
     def end(self) -> None:
-        """Leave nothing behind, whatever the test found."""
-        if self.api.state(self.run_id) in ("queued", "running"):
+        """Leave nothing behind, whatever the test found; nothing may live that nobody wants."""
+        live = [app.id for app in self.applications() if app.is_live]
+        is_wanted = self.api.state(self.run_id) in ("queued", "running")
+        if is_wanted:
             self.mark_run("failed")
-        self.yarn.end([app.id for app in self.applications() if app.is_live], 30)
+        self.yarn.end(live, 30)
+        assert is_wanted or not live
 
 
 def _title(process: psutil.Process) -> str:
@@ -201,20 +225,52 @@ class Hold:
     """Starts runs that a test holds, all in one table of this session's own."""
 
     def __init__(self, platform: Platform) -> None:
+        self.held: list[Held] = []
+        self.draw = random.Random()
         self._platform = platform
+        self._applications: list[str] = []
         self._root = f"/faults/{uuid.uuid4().hex[:12]}"
         # Another worker's run of a date would be taken for a rival of ours.
         first = date(2020 - 10 * worker(), 1, 1)
         self._days = (first + timedelta(n) for n in itertools.count())
-        self._held: list[Held] = []
         StoredTable(RATING_HISTOGRAM.mart, platform.settings.hdfs_url, self._root).create()
 
     def __call__(self, dag_id: str = "held", **params: Any) -> Held:
-        held = Held(self._platform, self._root, next(self._days), dag_id, params)
-        self._held.append(held)
+        held = Held(self._platform, self._root, next(self._days), dag_id, self.draw, params)
+        self.held.append(held)
         return held
 
     def end(self) -> None:
         """End what a test started."""
-        while self._held:
-            self._held.pop().end()
+        while self.held:
+            held = self.held.pop()
+            self._applications += [app.id for app in held.applications()]
+            held.end()
+
+    def kept_secrets(self) -> None:
+        """Of all that the tests had written, no file of another's holds a secret of Airflow's."""
+        here = self._platform.settings
+        own = replace(self._platform, settings=replace(here, root=self._root))
+        places = dict(written(own, self._applications))
+        assert any(place.startswith("hdfs:/yarn-logs/") for place in places)
+        assert places_of_secrets(own, places) == list(SECRET_FILES)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """A reader polls all that is held; at no moment may it see a part."""
+        finished, parts = Event(), list[list[int]]()
+
+        def poll() -> None:
+            while not finished.wait(0.5):
+                for held in list(self.held):
+                    with suppress(MillpondError):  # HDFS may be what the test ends
+                        parts.extend(filter(None, [held.part()]))
+
+        with ThreadPoolExecutor(1) as reader:
+            polling = reader.submit(poll)
+            try:
+                yield
+            finally:
+                finished.set()
+            polling.result()
+        assert parts == []

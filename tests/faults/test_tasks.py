@@ -93,7 +93,7 @@ def test_a_killed_task_is_adopted_killed_when_marked_and_computed_anew_when_clea
     held.release(5)
     held.clear()
     held.reaches("success", attempt=4)
-    assert held.table.read(held.ds).to_pylist() == [{"rating": 5.0, "ratings": 5, "ds": held.ds}]
+    held.shows(5)
     assert len(held.applications()) == 3
 
 
@@ -123,7 +123,7 @@ def test_a_cleared_run_computes_anew(hold: Hold) -> None:
     held.clear_run()
     held.reaches("success", attempt=2)
     held.says("cleared")
-    assert held.table.read(held.ds).to_pylist() == [{"rating": 5.0, "ratings": 4, "ds": held.ds}]
+    held.shows(4)
     assert len(held.applications()) == 2
 
 

@@ -18,7 +18,13 @@ from millpond.cluster import health
 from millpond.errors import MillpondError
 from millpond.interactions.broker import quiet_client
 from tests.integration.local_platform import Platform
-from tests.integration.written import SERVICE_LOG, logs_on_hdfs, written
+from tests.integration.written import (
+    SECRET_FILES,
+    SERVICE_LOG,
+    logs_on_hdfs,
+    places_of_secrets,
+    written,
+)
 
 
 def shown(platform: Platform, table: str, hour: str) -> list[dict[str, Any]]:
@@ -142,7 +148,7 @@ def test_what_says_who_somebody_is_is_for_its_owner_alone(platform: Platform) ->
 )
 def wait_for_logs(platform: Platform, application_id: str) -> bool:
     """The logs of an application's containers are on HDFS, and all of its events."""
-    left = logs_on_hdfs(platform, application_id)
+    left = logs_on_hdfs(platform, [application_id])
     is_open = any(path.endswith((".tmp", ".inprogress")) for path in left)
     return not is_open and {path.split("/")[1] for path in left} == {"yarn-logs", "spark-history"}
 
@@ -154,19 +160,20 @@ SEARCHED = (
 )
 
 
-def test_a_name_is_in_no_log_no_receipt_and_no_other_table(
+def test_names_and_secrets_are_in_no_log_no_receipt_and_no_other_table(
     platform: Platform, told: tuple[str, dict[str, Any]]
 ) -> None:
     receipt = platform.millpond("receipt", "interactions_counts", "--hour", told[0])
     application_id = json.loads(receipt.stdout)["application_id"]
     wait_for_logs(platform, application_id)
-    places = dict(written(platform, application_id))
+    places = dict(written(platform, [application_id]))
     knowing = [place for place, content in places.items() if application_id.encode() in content]
     missed = [place for place in SEARCHED if not any(k.startswith(place) for k in knowing)]
     assert missed == []
     counts = "hdfs:/millpond/interactions/counts/"
     assert any(p.startswith(counts) and b"planted" in content for p, content in places.items())
     assert [p for p, content in places.items() if MARK.encode() in content.lower()] == []
+    assert places_of_secrets(platform, places) == list(SECRET_FILES)
 
 
 @pytest.mark.usefixtures("told")

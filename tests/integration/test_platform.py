@@ -122,7 +122,7 @@ def test_down_leaves_no_process_of_an_up_that_was_killed_midway(elsewhere: Platf
     @retry(
         retry=retry_if_result(lambda found: not found),
         wait=wait_fixed(0.1),
-        stop=stop_after_delay(60),
+        stop=stop_after_delay(600),  # the first `up` of all brings the jars
     )
     def some_part_runs() -> bool:
         return any(process.name() == "java" for process in elsewhere.processes())

@@ -4,8 +4,9 @@ All but the places in which the name of a person belongs: the topic, the protect
 the request log of the customer service, and the truth about made-up messages.
 """
 
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,26 +16,37 @@ import pyarrow.parquet as pq
 from millpond.catalog import zones
 from millpond.cli.interactions import truth_file
 from millpond.cluster import postgres
-from millpond.cluster.config import postgres_socket_dir
+from millpond.cluster.config import airflow_home, postgres_socket_dir
 from tests.integration.local_platform import Platform
 
 SERVICE_LOG = "customer-service.jsonl"
+# Readable by their owner alone; secrets are in these and nowhere else.
+SECRET_FILES = ("airflow/airflow.cfg", "airflow/passwords.json", "airflow/secrets.json")
 
 
-def written(platform: Platform, application_id: str) -> Iterator[tuple[str, bytes]]:
+def written(platform: Platform, application_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Each place and what is there, unpacked: the folder, HDFS, and the databases.
 
-    Of the logs that applications leave on HDFS only those of `application_id`.
+    Of the logs that applications leave on HDFS only those of `application_ids`.
     """
     yield from _on_disk(platform)
-    yield from _on_hdfs(platform, application_id)
+    yield from _on_hdfs(platform, application_ids)
     yield "postgresql", _databases(platform)
 
 
-def logs_on_hdfs(platform: Platform, application_id: str) -> list[str]:
-    """The paths of an application's container logs and of its events."""
+def places_of_secrets(platform: Platform, places: Mapping[str, bytes]) -> list[str]:
+    """Where one of Airflow's secrets is to be read."""
+    files = (airflow_home(platform.settings) / name for name in ("secrets.json", "passwords.json"))
+    secrets = [value.encode() for file in files for value in json.loads(file.read_text()).values()]
+    return sorted(
+        place for place, content in places.items() if any(secret in content for secret in secrets)
+    )
+
+
+def logs_on_hdfs(platform: Platform, application_ids: Collection[str]) -> list[str]:
+    """The paths of applications' container logs and of their events."""
     found = [*_paths(platform, "/yarn-logs"), *_paths(platform, "/spark-history")]
-    return [path for path in found if application_id in path]
+    return [path for path in found if any(id_ in path for id_ in application_ids)]
 
 
 def _on_disk(platform: Platform) -> Iterator[tuple[str, bytes]]:
@@ -54,12 +66,12 @@ def _content(file: Path, place: str) -> Iterator[tuple[str, bytes]]:
         yield place, file.read_bytes()
 
 
-def _on_hdfs(platform: Platform, application_id: str) -> Iterator[tuple[str, bytes]]:
+def _on_hdfs(platform: Platform, application_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:
     root = platform.settings.root
     tables = [
         path for path in _paths(platform, root) if not path.startswith(f"{zones.personal(root)}/")
     ]
-    for path in (*tables, *logs_on_hdfs(platform, application_id)):
+    for path in (*tables, *logs_on_hdfs(platform, application_ids)):
         content = platform.hdfs.read(path)
         if content is not None:
             yield f"hdfs:{path}", _unpacked(path, content)
