@@ -61,4 +61,6 @@ def hold(holding: Hold, seed: int) -> Iterator[Hold]:
     holding.draw.seed(seed)
     with holding.watched():
         yield holding
+        unwanted = holding.unwanted()
         holding.end()
+        assert unwanted == []

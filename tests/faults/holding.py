@@ -199,19 +199,24 @@ class Held:
         hashes = [commit.get("userMetadata") for commit in self.table.open().history()]
         commits = [each for each in hashes if each and self.receipts.published_as(each)]
         assert len(commits) == 1
-        assert not [app for app in self.applications() if app.is_live]
+        assert self.live() == []
         receipt = self.receipts.read(self.table.number(self.ds))
         assert receipt is not None
         return receipt
 
+    def is_over(self) -> bool:
+        """Whether nothing will come of the run any more."""
+        return self.api.state(self.run_id) not in ("queued", "running")
+
+    def live(self) -> list[str]:
+        """The ids of what lives; nothing may, once the run is over."""
+        return [app.id for app in self.applications() if app.is_live]
+
     def end(self) -> None:
-        """Leave nothing behind, whatever the test found; nothing may live that nobody wants."""
-        live = [app.id for app in self.applications() if app.is_live]
-        is_wanted = self.api.state(self.run_id) in ("queued", "running")
-        if is_wanted:
+        """Leave nothing behind, whatever the test found."""
+        if not self.is_over():
             self.mark_run("failed")
-        self.yarn.end(live, 30)
-        assert is_wanted or not live
+        self.yarn.end(self.live(), 30)
 
 
 def _title(process: psutil.Process) -> str:
@@ -246,6 +251,10 @@ class Hold:
             held = self.held.pop()
             self._applications += [app.id for app in held.applications()]
             held.end()
+
+    def unwanted(self) -> list[str]:
+        """What lives although its run is over."""
+        return [id_ for held in self.held if held.is_over() for id_ in held.live()]
 
     def kept_secrets(self) -> None:
         """Of all that the tests had written, no file of another's holds a secret of Airflow's."""
