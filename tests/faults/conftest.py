@@ -7,7 +7,6 @@ from pyspark.sql import SparkSession
 
 from tests.faults.holding import Hold
 from tests.faults.world import World
-from tests.integration import sharing
 from tests.integration.local_platform import Platform
 from tests.ledger.conftest import ledger, ledger_url, posting, reference
 
@@ -48,12 +47,11 @@ def seed() -> int:
     return 1
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def holding(platform: Platform) -> Iterator[Hold]:
     hold = Hold(platform)
     yield hold
-    with sharing.turn(sharing.SHARED):
-        hold.kept_secrets()
+    hold.kept_secrets()
 
 
 @pytest.fixture
