@@ -162,9 +162,9 @@ def count_on_yarn(here: Settings, hour: Hour) -> None:
 
     run = Run(hour, here.interactions_topic, 1, "benchmark", here.root)
     Receipts(Hdfs(here.hdfs_url), here.root, COUNTS.name, hour).claim(run.name)
-    yarn = ResourceManager(here.yarn_url)
+    yarn = ResourceManager.of(here)
     submitted = count_task()._submit(yarn, run, (f"mp-{here.interactions_topic}",))  # noqa: SLF001
-    ended = follow(yarn, submitted, here.yarn_silence)
+    ended = follow(yarn, submitted)
     assert ended.final_status == "SUCCEEDED", ended
     print(f"  of which in YARN: {(ended.finished - ended.started) / 1000:.1f} s")
 

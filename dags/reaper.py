@@ -8,6 +8,8 @@ its application, and whose task nobody tries again.
   somebody could have read it an hour before.
 * `dry_run`: a run that you trigger ends nothing, unless you untick it; then it ends all it lists.
 
+A folder of uploads (`staging`) whose application has ended is removed after an hour.
+
 In doubt an application stays. Those of other deployments, and those that Millpond has not
 submitted, are never looked at.
 """
@@ -26,6 +28,8 @@ with DAG(
     schedule=CronDataIntervalTimetable("30 * * * *", timezone="UTC"),
     start_date=datetime(2020, 1, 1, tz="UTC"),
     max_active_runs=1,
+    # A leftover that somebody has to think of is a leftover that stays.
+    is_paused_upon_creation=False,
     params={"dry_run": Param(default=True, type="boolean")},
     **DAG_DEFAULTS,
 ) as reaper:

@@ -11,10 +11,13 @@ import requests
 
 from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
+from millpond.patience import patiently
 
 LIVE_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING")
 # To connect, then to answer: a poll every 2 s must not hang for longer than it is worth.
 TIMEOUT_SECONDS = (3, 5)
+# Airflow gives a task that it ends 5 s in all.
+HURRIED_SECONDS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,29 @@ class ResourceManager:
     more it knows none of them. That it knows nothing is believed only once it says it is active.
     """
 
-    def __init__(self, addresses: str, *, ca: Path | None = None) -> None:
+    def __init__(
+        self,
+        addresses: str,
+        *,
+        ca: Path | None = None,
+        timeout: tuple[float, float] = TIMEOUT_SECONDS,
+        patience: float = 0,
+    ) -> None:
+        """`patience` is for how many seconds it may be away before that is an error."""
         self._addresses = [address.rstrip("/") for address in addresses.split(",")]
         self._session = session(ca)
+        self._timeout = timeout
+        self._patience = patience
 
     @classmethod
     def of(cls, settings: Settings) -> "ResourceManager":
-        """The one that the settings name."""
-        return cls(settings.yarn_url, ca=settings.yarn_ca)
+        """The one that the settings name, with their patience."""
+        return cls(settings.yarn_url, ca=settings.yarn_ca, patience=settings.yarn_silence)
+
+    @classmethod
+    def hurried(cls, settings: Settings) -> "ResourceManager":
+        """The same one, for who has only seconds."""
+        return cls(settings.yarn_url, ca=settings.yarn_ca, timeout=HURRIED_SECONDS)
 
     def application(self, id_: str) -> Application | None:
         """The application; None if it is not known (any more)."""
@@ -124,7 +142,15 @@ class ResourceManager:
     def _ask(
         self, method: Literal["GET", "PUT"], path: str, *, of_active: bool = False, **content: Any
     ) -> Any:
-        """The answer's JSON; None for 404. The address that answered is asked first next time."""
+        """The answer's JSON; None for 404."""
+        return patiently(
+            lambda: self._ask_each(method, path, of_active=of_active, **content), self._patience
+        )
+
+    def _ask_each(
+        self, method: Literal["GET", "PUT"], path: str, *, of_active: bool, **content: Any
+    ) -> Any:
+        """The answer of the first address that has one, which is asked first next time."""
         troubles = []
         for address in list(self._addresses):
             try:
@@ -161,7 +187,7 @@ class ResourceManager:
 
     def _request(self, method: str, address: str, path: str, **content: Any) -> requests.Response:
         url = f"{address}/ws/v1/cluster/{path}"
-        return self._session.request(method, url, timeout=TIMEOUT_SECONDS, **content)
+        return self._session.request(method, url, timeout=self._timeout, **content)
 
 
 class _NotActiveError(Exception):

@@ -3,11 +3,13 @@
 YARN and HDFS are stand-ins here, for answers that real ones do not give on demand.
 """
 
+import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import date
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +26,7 @@ from airflow.sdk.exceptions import (
 from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from millpond.airflow import operators, outcomes
+from millpond.airflow import driver_log, ending, operators, outcomes
 from millpond.airflow.generations import Generation
 from millpond.airflow.operators import STATE_KEY, YarnSparkOperator
 from millpond.airflow.submission import SubmitClient
@@ -47,7 +49,7 @@ class World(ResourceManager):
         self.receipt: Receipt | None = None
         self.claimed_by: str | None = None
         self.reports: dict[tuple[str, str], dict[str, Any]] = {}
-        self.state = "running"
+        self.state: str | None = "running"
         self.store: dict[str, Any] = {}
         self.pushed: dict[str, str] = {}
         self.did: list[str] = []
@@ -104,8 +106,12 @@ class World(ResourceManager):
     def number(self, _: date) -> int:
         return 0 if self.receipt is None else self.receipt.number
 
-    def standing(self, _: int) -> list[Receipt]:
-        return [self.receipt] if self.receipt else []
+    def with_hashes(self) -> Iterator[tuple[Receipt, str]]:
+        if self.receipt:
+            yield self.receipt, self.receipt.sha256()
+
+    def has_commit_of(self, _: str) -> bool:
+        return False
 
     def claim(self, attempt: str) -> None:
         # Whatever dies after this, the next attempt must know that the generation exists.
@@ -181,7 +187,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     for name in ("Receipts", "StoredTable", "Hdfs"):
         monkeypatch.setattr(outcomes, name, lambda *_: found)
-    monkeypatch.setattr(ResourceManager, "of", lambda _: found)
+    for name in ("of", "hurried"):
+        monkeypatch.setattr(ResourceManager, name, lambda _: found)
     monkeypatch.setattr(outcomes, "bring_up_to_date", lambda *to: found.exported.append(to[-1]))
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
     monkeypatch.setattr(operators, "follow", found.follow)
@@ -285,7 +292,8 @@ def test_a_clear_computes_again_and_ends_what_still_runs(
     task().execute(world.attempt(FIRST))
     world.did = []
     task().execute(world.attempt(SECOND, number=2, **cleared))
-    assert world.did == ["kill 0001", f"claim {SECOND}-2", "submit", "follow 0002"]
+    # The claim first: a task whose application is ended then knows that it gives way.
+    assert world.did == [f"claim {SECOND}-2", "kill 0001", "submit", "follow 0002"]
     assert world.receipt is not None
     assert world.receipt.generation == SECOND
 
@@ -380,12 +388,18 @@ def test_a_task_whose_date_another_run_took_over_gives_way(
         ("failed", ["kill 0001"]),
         ("success", ["kill 0001"]),
         ("restarting", ["kill 0001"]),
+        ("skipped", ["kill 0001"]),
         # The worker is shut down: a retry will find the application.
         ("running", ["follow 0001"]),
+        # Airflow has lost sight of this try, and the next one is on its way.
+        ("up_for_retry", ["follow 0001"]),
+        (None, ["follow 0001"]),
+        ("scheduled", ["follow 0001"]),
+        ("queued", ["follow 0001"]),
     ],
 )
 def test_an_application_ends_with_its_task_but_not_with_its_worker(
-    world: World, monkeypatch: pytest.MonkeyPatch, state: str, did: list[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str | None, did: list[str]
 ) -> None:
     operator, context = task(), world.attempt(FIRST)
     world.state = state
@@ -397,7 +411,7 @@ def test_an_application_ends_with_its_task_but_not_with_its_worker(
 
     monkeypatch.setattr(operators, "get_current_context", lambda: context)
     monkeypatch.setattr(operators, "follow", killed_midway)
-    if state == "running":
+    if did == ["follow 0001"]:
         operator.execute(context)
     else:
         with pytest.raises(AirflowException, match="ended from outside"):
@@ -405,17 +419,35 @@ def test_an_application_ends_with_its_task_but_not_with_its_worker(
     assert world.did == did
 
 
-def test_in_doubt_killed_means_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    operator, context = task(), world.attempt(FIRST)
+TALKING = Lock()
 
-    def no_answer(**_: object) -> None:
-        raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+
+def an_error(**_: object) -> None:
+    raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+
+
+def no_run(**_: object) -> dict[str, Any]:
+    return {}
+
+
+def no_answer(**_: object) -> dict[str, Any]:
+    with TALKING:  # the signal came while the task asked something else
+        return {"manual": {"analyse.rating_histogram": "running"}}
+
+
+@pytest.mark.parametrize("answer", [an_error, no_run, no_answer])
+def test_in_doubt_killed_means_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    operator, context = task(), world.attempt(FIRST)
 
     def killed_midway(*_: object) -> None:
         world.did = []
-        operator.on_kill()
+        with TALKING:
+            operator.on_kill()
 
-    context["ti"].get_task_states = no_answer
+    context["ti"].get_task_states = answer
+    monkeypatch.setattr(ending, "ASK_SECONDS", 0.1)
     monkeypatch.setattr(operators, "get_current_context", lambda: context)
     monkeypatch.setattr(operators, "follow", killed_midway)
     with pytest.raises(AirflowException, match="ended from outside"):
@@ -434,17 +466,61 @@ def test_an_application_that_does_not_end_is_said_not_to(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(operators, "follow", time_runs_out)
-    monkeypatch.setattr(operators, "KILL_SECONDS", 0)
+    monkeypatch.setattr(ending, "KILL_SECONDS", 0)
     monkeypatch.setattr(world, "kill", lambda _: None)
     with pytest.raises(AirflowTaskTimeout):
         task().execute(world.attempt(FIRST))
     assert "application_5_0001 was told to end and is still RUNNING" in capsys.readouterr().out
 
 
-def test_before_it_submits_there_is_nothing_to_end(world: World) -> None:
+def test_the_time_out_of_an_orphan_leaves_the_application_to_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = iter([100, 1])  # its supervisor, and who takes in whose parent has died
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(operators, "follow", time_runs_out)
+    with pytest.raises(AirflowTaskTimeout):
+        task().execute(world.attempt(FIRST))
+    assert world.did == [f"claim {FIRST}-1", "submit"]
+
+
+def test_a_task_killed_before_it_looks_for_applications_ends_an_earlier_trys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.store[STATE_KEY] = asdict(Generation(FIRST, 2, 0))
+    world.start(f"mp-local-{FIRST},mp-local-{FIRST}-1")
+    world.state = "failed"
+    operator, context, tagged = task(), world.attempt(SECOND, number=2), world.tagged
+
+    def killed_first(tag: str) -> list[Application]:
+        monkeypatch.setattr(world, "tagged", tagged)
+        operator.on_kill()
+        return tagged(tag)
+
+    monkeypatch.setattr(world, "tagged", killed_first)
+    monkeypatch.setattr(operators, "get_current_context", lambda: context)
+    with pytest.raises(AirflowException, match="ended from outside"):
+        operator.execute(context)
+    assert world.did == ["kill 0001"]
+
+
+def test_a_task_killed_before_anything_else_does_not_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.state, context = "failed", world.attempt(FIRST)
+    monkeypatch.setattr(operators, "get_current_context", lambda: context)
     world.start("mp-local-other")
-    task().on_kill()
+    with pytest.raises(AirflowException, match="ended from outside"):
+        task().on_kill()
     assert world.did == []
+
+
+def test_what_was_on_its_way_when_its_client_was_killed_is_ended_too(world: World) -> None:
+    world.start("mp-local-g,mp-local-g-1")
+    known = world.application("application_5_0001")
+    world.start("mp-local-g,mp-local-g-1")
+    ending.end_generation(world, "mp-local-g", known)
+    assert world.did == ["kill 0001", "kill 0002"]
 
 
 def test_after_it_has_ended_there_is_nothing_to_end(
@@ -468,16 +544,40 @@ def test_a_run_for_other_analyses_skips_the_task(world: World) -> None:
 
 
 def test_a_fault_ends_with_the_drivers_last_lines_and_their_first_cause(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", driver_log.__name__)
     said = ["Traceback (most recent call last):", "ValueError: no such station", "bye"]
-    monkeypatch.setattr(operators, "last_lines", lambda url, _: said if "0001" in url else [])
+    monkeypatch.setattr(driver_log, "last_lines", lambda url, _: said if "0001" in url else [])
     monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
     with pytest.raises(AirflowException, match="nobody says why"):
         task().execute(world.attempt(FIRST))
-    log = capsys.readouterr().out
-    at = [log.index(line) for line in ("the driver's last 3 lines", *said, "first cause: Value")]
-    assert at == sorted(at)
+    assert caplog.messages == [
+        "the driver's last 3 lines:",
+        *said,
+        "first cause: ValueError: no such station",
+    ]
+
+
+def test_an_hdfs_that_is_away_as_the_application_ends_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    number, away = world.number, [MillpondError("HDFS is away")] * 3
+
+    def published(yarn: ResourceManager, application: Application, *_: object) -> Application:
+        def away_at_first(ds: date) -> int:
+            if away:
+                raise away.pop()
+            return number(ds)
+
+        monkeypatch.setattr(world, "number", away_at_first)
+        return world.follow(yarn, application)
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(operators, "follow", published)
+    task().execute(world.attempt(FIRST))
+    assert world.store[STATE_KEY]["done"]
+    assert [record for record in caplog.records if record.name == driver_log.__name__] == []
 
 
 def test_a_sentence_of_the_applications_own_needs_no_log(
@@ -485,7 +585,7 @@ def test_a_sentence_of_the_applications_own_needs_no_log(
 ) -> None:
     world.reports[FIRST, "1"] = {"exit_code": 10, "cause": "the file is empty"}
     asked: list[str] = []
-    monkeypatch.setattr(operators, "last_lines", lambda url, _: asked.append(url))
+    monkeypatch.setattr(operators, "quote", lambda url, _: asked.append(url))
     monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
     with pytest.raises(AirflowFailException):
         task().execute(world.attempt(FIRST))
@@ -535,23 +635,7 @@ def test_a_param_of_the_run_makes_every_try_a_generation(
     monkeypatch.setattr(operators, "follow", world.follow)
     world.did = []
     task().execute(second)
-    assert world.did == ["kill 0001", f"claim {SECOND}-2", "submit", "follow 0002"]
-
-
-def test_a_resource_manager_that_is_away_at_the_beginning_is_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tagged, silence = world.tagged, [MillpondError("no ResourceManager answers")] * 3
-
-    def away_at_first(tag: str) -> list[Application]:
-        if silence:
-            raise silence.pop()
-        return tagged(tag)
-
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    monkeypatch.setattr(world, "tagged", away_at_first)
-    task().execute(world.attempt(FIRST))
-    assert world.did == [f"claim {FIRST}-1", "submit", "follow 0001"]
+    assert world.did == [f"claim {SECOND}-2", "kill 0001", "submit", "follow 0002"]
 
 
 def test_driver_and_executors_have_the_same_environment(world: World) -> None:
@@ -562,7 +646,7 @@ def test_driver_and_executors_have_the_same_environment(world: World) -> None:
     assert "spark.executorEnv.TZ=UTC" in command
 
 
-def test_what_a_site_brings_along_is_templated() -> None:
+def test_what_a_site_brings_along_and_sizes_are_templated() -> None:
     operator = YarnSparkOperator(
         task_id="analyse.x",
         application="x.py",
@@ -571,13 +655,22 @@ def test_what_a_site_brings_along_is_templated() -> None:
         archives="hdfs:///envs/{{ run_id }}.tgz#env",
         py_files="hdfs:///libraries/{{ run_id }}.zip",
         yarn_queue="{{ run_id }}",
+        driver_memory="{{ memory }}",
+        executor_memory="{{ memory }}",
+        executor_cores="{{ few }}",
+        num_executors="{{ few }}",
     )
-    operator.render_template_fields({"run_id": "r1"})
+    given: Any = {"run_id": "r1", "memory": "768m", "few": 3}
+    operator.render_template_fields(given)
     command = operator.command(RUN, ("mp-local-g",))
     for option, value in (
         ("--archives", "hdfs:///envs/r1.tgz#env"),
         ("--py-files", "hdfs:///libraries/r1.zip"),
         ("--queue", "r1"),
+        ("--driver-memory", "768m"),
+        ("--executor-memory", "768m"),
+        ("--executor-cores", "3"),
+        ("--num-executors", "3"),
     ):
         assert command[command.index(option) + 1] == value
 

@@ -143,13 +143,13 @@ class World:
         from millpond.airflow.interactions import count_task  # noqa: PLC0415
 
         self.application_id = ""
-        yarn = ResourceManager(self.settings.yarn_url)
+        yarn = ResourceManager.of(self.settings)
         run = Run(hour, self.topic, number, "test", self.settings.root)
         self.receipts(hour).claim(run.name)
         # Two attempts of one tag would be one submission, of which the second is ended.
         submitted = count_task()._submit(yarn, run, (f"mp-test-{self.topic}-{number}",))
         self.application_id = submitted.id
-        return follow(yarn, submitted, self.settings.yarn_silence).final_status
+        return follow(yarn, submitted).final_status
 
     def broker_process(self) -> psutil.Process:
         return processes.main_processes(self.settings.home)["kafka"]

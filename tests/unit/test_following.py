@@ -8,31 +8,22 @@ from dataclasses import replace
 import pytest
 
 from millpond.airflow.following import follow
-from millpond.errors import MillpondError
 from millpond.yarn import Application, ResourceManager
 from tests.unit.test_outcomes import ended
 
 WAITING = replace(ended("ACCEPTED", "UNDEFINED"), asked="1 x 6528 MB, 1 vcores")
 RUNNING = ended("RUNNING", "UNDEFINED")
 SUCCEEDED = ended("FINISHED", "SUCCEEDED")
-AWAY = MillpondError("no ResourceManager answers")
-
-SILENCE = 120.0  # seconds
-
-Answer = Application | MillpondError | None
 
 
 class Yarn(ResourceManager):
     """Gives the answers of a story, the last one for ever."""
 
-    def __init__(self, story: Sequence[Answer]) -> None:
+    def __init__(self, story: Sequence[Application | None]) -> None:
         self._story = list(story)
 
     def application(self, id_: str) -> Application | None:
-        answer = self._story.pop(0) if len(self._story) > 1 else self._story[0]
-        if isinstance(answer, MillpondError):
-            raise answer
-        return answer
+        return self._story.pop(0) if len(self._story) > 1 else self._story[0]
 
     def room(self) -> str:
         return "2304 of 10240 MB are free"
@@ -52,7 +43,7 @@ def followed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) 
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     caplog.set_level(logging.INFO)
-    return lambda first, *story: follow(Yarn(story), first, SILENCE)
+    return lambda first, *story: follow(Yarn(story), first)
 
 
 def test_the_log_shows_changes_of_state(followed: Follow, caplog: pytest.LogCaptureFixture) -> None:
@@ -71,7 +62,7 @@ def test_what_is_queued_is_asked_for_less_often(followed: Follow) -> None:
 def test_each_change_is_shown_once(followed: Follow) -> None:
     shown: list[str] = []
     yarn = Yarn([RUNNING, RUNNING, SUCCEEDED])
-    follow(yarn, WAITING, SILENCE, lambda application: shown.append(application.state))
+    follow(yarn, WAITING, lambda application: shown.append(application.state))
     assert shown == ["ACCEPTED", "RUNNING", "FINISHED"]
 
 
@@ -89,20 +80,6 @@ def test_the_usual_wait_for_a_container_is_no_news(
 ) -> None:
     followed(WAITING, *[WAITING] * 4, RUNNING, SUCCEEDED)
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
-
-
-def test_a_resource_manager_may_be_away_for_a_while(
-    followed: Follow, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert followed(RUNNING, *[AWAY] * 50, SUCCEEDED) == SUCCEEDED
-    [said] = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert said == "no ResourceManager answers; asking again for 120 s"
-
-
-def test_but_not_for_ever(followed: Follow) -> None:
-    with pytest.raises(MillpondError, match="no ResourceManager answers"):
-        followed(RUNNING, AWAY)
-    assert SILENCE <= time.monotonic() <= SILENCE + 5
 
 
 def test_a_forgotten_application_is_over(followed: Follow) -> None:

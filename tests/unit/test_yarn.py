@@ -1,5 +1,6 @@
 """The ResourceManager over REST."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,25 @@ def test_an_application_that_has_been_recovered_meanwhile_is_found() -> None:
     answers = iter([(404, {}), info("ACTIVE"), (200, {"app": app("application_5_0001")})])
     found = manager(Answers(lambda *_: next(answers))).application("application_5_0001")
     assert found is not None
+
+
+def test_one_that_is_away_is_asked_again_for_as_long_as_the_settings_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = iter([requests.ConnectionError()] * 2 + [info("ACTIVE"), (200, {"apps": None})])
+    patient = ResourceManager.of(Settings.from_env({"MILLPOND_YARN_SILENCE": "120"}))
+    patient._session.mount("http://", Answers(lambda *_: next(answers)))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert patient.tagged("mp-a") == []
+
+
+def test_who_has_only_seconds_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried = ResourceManager.hurried(Settings.from_env({"MILLPOND_YARN_SILENCE": "120"}))
+    asked = Answers(lambda *_: requests.ConnectionError())
+    hurried._session.mount("http://", asked)
+    with pytest.raises(MillpondError, match="no ResourceManager answers"):
+        hurried.kill("application_5_0001")
+    assert len(asked.asked) == 1
 
 
 def test_the_active_one_of_two_is_asked_for_lists() -> None:

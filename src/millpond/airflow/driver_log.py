@@ -1,5 +1,6 @@
 """The end of a driver's log: what a person reads first when an application has failed."""
 
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -10,12 +11,23 @@ import requests
 
 from millpond.yarn import session
 
+log = logging.getLogger(__name__)
+
 LAST_LINES = 50
 # Fifty lines with a stack trace among them are 10 kB.
 READ_BYTES = 64 * 1024
 # The NodeManager takes a log to HDFS within 3 s of the end, and shows nothing for a moment.
 PATIENCE_SECONDS = 12.0
 TIMEOUT_SECONDS = (2, 5)
+
+
+def quote(log_url: str, ca: Path | None) -> None:
+    """Say the last lines of a driver's log, and the first cause that they name."""
+    lines = last_lines(log_url, ca)
+    log.info("the driver's last %d lines:", len(lines))
+    for line in lines:
+        log.info("%s", line)
+    log.info("first cause: %s", first_cause(lines) or "its log names none")
 
 
 def last_lines(log_url: str, ca: Path | None) -> list[str]:

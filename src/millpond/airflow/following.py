@@ -4,11 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
-from millpond.errors import MillpondError
 from millpond.yarn import Application, ResourceManager
 
 log = logging.getLogger(__name__)
@@ -20,13 +16,10 @@ QUEUED_POLL_SECONDS = 5.0
 # With room in the cluster, a container comes within seconds of the request for it.
 ROOM_SECONDS = 20.0
 
-Answer = TypeVar("Answer")
-
 
 def follow(
     yarn: ResourceManager,
     application: Application,
-    silence: float,
     show: Callable[[Application], None] = lambda _: None,
 ) -> Application:
     """Wait for an application's end; `show` is told of each change.
@@ -34,13 +27,13 @@ def follow(
     One that the ResourceManager no longer knows comes back as FORGOTTEN: its receipt decides.
 
     Raises:
-        MillpondError: The ResourceManager has not answered for `silence` seconds.
+        MillpondError: The ResourceManager does not answer.
     """
-    watch = Watch(lambda: patiently(yarn.room, silence), show)
+    watch = Watch(yarn.room, show)
     watch.see(application)
     while application.is_live:
         time.sleep(POLL_SECONDS if application.state == "RUNNING" else QUEUED_POLL_SECONDS)
-        application = _now(yarn, application, silence)
+        application = _now(yarn, application)
         watch.see(application)
     return application
 
@@ -71,28 +64,7 @@ class Watch:
             log.warning("%s waits for %s: %s", application.id, application.asked, self._room())
 
 
-def _now(yarn: ResourceManager, application: Application, silence: float) -> Application:
-    found = patiently(lambda: yarn.application(application.id), silence)
+def _now(yarn: ResourceManager, application: Application) -> Application:
+    found = yarn.application(application.id)
     forgotten = "the ResourceManager no longer knows it"
     return found or replace(application, state="FORGOTTEN", asked="", diagnostics=forgotten)
-
-
-def patiently(ask: Callable[[], Answer], silence: float) -> Answer:
-    """What a ResourceManager answers, which may be away for `silence` seconds.
-
-    Raises:
-        MillpondError: It was away for longer.
-    """
-    retrying = Retrying(
-        retry=retry_if_exception_type(MillpondError),
-        wait=wait_fixed(POLL_SECONDS),
-        stop=stop_after_delay(silence),
-        before_sleep=lambda asked: _say_first(asked, silence),
-        reraise=True,
-    )
-    return retrying(ask)
-
-
-def _say_first(asked: RetryCallState, silence: float) -> None:
-    if asked.attempt_number == 1 and asked.outcome is not None:
-        log.warning("%s; asking again for %.0f s", asked.outcome.exception(), silence)

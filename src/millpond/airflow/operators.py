@@ -17,14 +17,14 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
-    AirflowRuntimeError,
     AirflowTaskTimeout,
 )
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from millpond.airflow.dates import run_partition
-from millpond.airflow.driver_log import first_cause, last_lines
-from millpond.airflow.following import follow, patiently
+from millpond.airflow.driver_log import quote
+from millpond.airflow.ending import end, end_generation, is_wanted_still
+from millpond.airflow.following import follow
 from millpond.airflow.generations import (
     Attempt,
     Choice,
@@ -40,6 +40,7 @@ from millpond.airflow.outcomes import Outcome, phases
 from millpond.airflow.reaping import WISH_KEY, name_of
 from millpond.airflow.selection import settings_of, skip_unless_wanted
 from millpond.airflow.submission import SubmitClient, refuse_secrets
+from millpond.catalog import zones
 from millpond.catalog.analyses import Parameter
 from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
@@ -47,12 +48,11 @@ from millpond.catalog.tables import Table
 from millpond.crash import crash_point
 from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
 from millpond.lake.receipts import Receipt
+from millpond.patience import patiently
 from millpond.run import Run
 from millpond.yarn import Application, ResourceManager, forgotten
 
 STATE_KEY = "millpond_generation"
-# Airflow ends a task 5 s after it has called on_kill.
-KILL_SECONDS = 3.5
 
 
 class YarnSparkOperator(SparkSubmitOperator):
@@ -64,7 +64,15 @@ class YarnSparkOperator(SparkSubmitOperator):
     """
 
     operator_extra_links = (YarnLink(), LogLink(), HistoryLink())
-    template_fields = (*SparkSubmitOperator.template_fields, "_archives", "_yarn_queue")
+    template_fields = (
+        *SparkSubmitOperator.template_fields,
+        "_archives",
+        "_yarn_queue",
+        "_driver_memory",
+        "_executor_memory",
+        "_executor_cores",
+        "_num_executors",
+    )
 
     def __init__(
         self,
@@ -85,15 +93,19 @@ class YarnSparkOperator(SparkSubmitOperator):
         self.parameters = parameters
         self.submitted: Application | None = None
         self._generation_tag: str | None = None
+        self._is_over = False
         self._client = SubmitClient()
 
     def execute(self, context: Any) -> None:
         """Find or submit the generation's application, follow it, and judge it by its receipt."""
         skip_unless_wanted(context, self.analyses)
+        supervisor = os.getppid()
         try:
             self._execute(context)
         except AirflowTaskTimeout:
-            self._end_everything()
+            # Without its supervisor this process is an orphan, and the application the next try's.
+            if os.getppid() == supervisor:
+                self._end_everything()
             raise
         except (BadInputError, CheckFailedError, SupersededError) as error:
             raise AirflowFailException(str(error)) from None
@@ -101,35 +113,40 @@ class YarnSparkOperator(SparkSubmitOperator):
             raise AirflowException(str(error)) from None
         finally:
             # Airflow may still call on_kill while it reports how the task ended.
-            self._generation_tag = None
+            self._is_over = True
 
     def _execute(self, context: Any) -> None:
-        began = time.time()
         settings = Settings.from_env(os.environ)
         partition = run_partition(context, self.table)
         generation = self._enter_generation(context, partition)
+        self._generation_tag = generation_tag(settings.deployment, generation)
         run = self._run(context, settings, partition, generation)
-        tag = generation_tag(settings.deployment, generation)
-        target = target_tag(settings.deployment, self.dag_id, self.task_id, partition)
-        yarn, outcome = ResourceManager.of(settings), Outcome(settings, self.table, run)
-        choice = choose(patiently(lambda: yarn.tagged(target), settings.yarn_silence), tag)
-        receipt = None if choice.follow else outcome.receipt()
-        if receipt:
-            id_ = receipt.application_id
-            self.log.info("%s has published already: nothing to do", id_)
-            self._show(settings, context, yarn.application(id_) or forgotten(id_))
-        else:
-            self._generation_tag = tag
-            tags = (tag, attempt_tag(tag, run.attempt), target)
-            application = self._adopt_or_submit(yarn, choice, run, tags, outcome)
-            show = partial(self._show, settings, context)
-            show(application)
-            crash_point("id-stored")
-            application = follow(yarn, application, settings.yarn_silence, show)
-            crash_point("ended")
-            receipt = self._judge(settings, outcome, application)
-            self._report_phases(began, application, receipt)
+        outcome = Outcome(settings, self.table, run)
+        receipt = self._find_or_compute(context, settings, run, outcome)
         self._finish(context, generation, receipt, outcome)
+
+    def _find_or_compute(
+        self, context: Any, settings: Settings, run: Run, outcome: Outcome
+    ) -> Receipt:
+        """The receipt of the run's generation: an earlier try's, or of what is computed now."""
+        assert self._generation_tag is not None
+        began, yarn = time.time(), ResourceManager.of(settings)
+        target = target_tag(settings.deployment, self.dag_id, self.task_id, run.partition)
+        choice = choose(yarn.tagged(target), self._generation_tag)
+        show = partial(self._show, settings, context)
+        if choice.follow is None and (receipt := outcome.receipt()):
+            self.log.info("%s has published already: nothing to do", receipt.application_id)
+            show(yarn.application(receipt.application_id) or forgotten(receipt.application_id))
+            return receipt
+        tags = (self._generation_tag, attempt_tag(self._generation_tag, run.attempt), target)
+        application = self._adopt_or_submit(yarn, choice, run, tags, outcome)
+        show(application)
+        crash_point("id-stored")
+        application = follow(yarn, application, show)
+        crash_point("ended")
+        receipt = self._judge(settings, outcome, application)
+        self._report_phases(began, application, receipt)
+        return receipt
 
     def _run(
         self, context: Any, settings: Settings, partition: Partition, generation: Generation
@@ -171,11 +188,14 @@ class YarnSparkOperator(SparkSubmitOperator):
         tags: Sequence[str],
         outcome: Outcome,
     ) -> Application:
-        self._end(yarn, choice.end, "another generation of this task takes over")
+        takes_over = "another generation of this task takes over"
         if choice.follow is not None:
+            end(yarn, choice.end, takes_over)
             self.log.info("adopting %s, which an earlier try submitted", choice.follow.id)
             return choice.follow
+        # First of all: whose application ends now shall know by whom, and not try again.
         outcome.claim()
+        end(yarn, choice.end, takes_over)
         crash_point("about-to-submit")
         return self._submit(yarn, run, tags)
 
@@ -194,17 +214,20 @@ class YarnSparkOperator(SparkSubmitOperator):
                 f"{tags[0]}; look at what it said above"
             )
         choice = choose(found, tags[0])
-        self._end(yarn, choice.end, "another one of the same generation stays")
+        end(yarn, choice.end, "another one of the same generation stays")
         return choice.follow or submitted[0]  # the first may have ended by now
 
     def command(self, run: Run, tags: Sequence[str]) -> list[str]:
         """The spark-submit command of a run."""
+        deployment = Settings.from_env(os.environ).deployment
         self.conf = {
             **(self.conf or {}),
             "spark.yarn.tags": ",".join(tags),
             # A second driver would publish beside the next try of this task.
             "spark.yarn.maxAppAttempts": "1",
             "spark.yarn.submit.waitAppCompletion": "false",
+            # A folder of this deployment's alone, so that what a killed client left is found.
+            "spark.yarn.stagingDir": zones.staging(run.root, deployment),
             # The provider gives them to the driver alone.
             **{f"spark.executorEnv.{k}": str(v) for k, v in (self.env_vars or {}).items()},
         }
@@ -223,18 +246,13 @@ class YarnSparkOperator(SparkSubmitOperator):
 
     def _judge(self, settings: Settings, outcome: Outcome, application: Application) -> Receipt:
         """The receipt; without one, and without a sentence of the application's, its log's end."""
-        try:
-            return outcome.judge(application)
-        except MillpondError as error:
-            if type(error) is MillpondError and application.log_url:
-                self._quote(last_lines(application.log_url, settings.yarn_ca))
-            raise
-
-    def _quote(self, lines: Sequence[str]) -> None:
-        self.log.info("the driver's last %d lines:", len(lines))
-        for line in lines:
-            self.log.info("%s", line)
-        self.log.info("first cause: %s", first_cause(lines) or "its log names none")
+        # It may have ended because HDFS did, which is as soon back as YARN.
+        if receipt := patiently(outcome.receipt, settings.yarn_silence):
+            return receipt
+        trouble = outcome.trouble(application)
+        if type(trouble) is MillpondError and application.log_url:
+            quote(application.log_url, settings.yarn_ca)
+        raise trouble
 
     def _report_phases(self, began: float, application: Application, receipt: Receipt) -> None:
         # An application that YARN has forgotten has no times.
@@ -257,41 +275,23 @@ class YarnSparkOperator(SparkSubmitOperator):
         for asset in self.outlets:
             context["outlet_events"][asset].extra = asdict(receipt)
         self._record(context, replace(generation, done=True))
+        crash_point("recorded")
 
     def on_kill(self) -> None:
-        """End the application with the task; leave it when only the worker is shut down."""
-        if self._generation_tag is None or self._is_wanted_still():
+        """End the application with the task; leave it to the try that goes on with it, if any."""
+        if self._is_over or is_wanted_still(get_current_context()["ti"]):
             return
         self._end_everything()
         # This runs in a signal handler: without an exception the task would go on.
         raise AirflowException("the task was ended from outside, and its application with it")
-
-    def _is_wanted_still(self) -> bool:
-        """Whether Airflow still calls this task running: a retry will adopt the application."""
-        ti = get_current_context()["ti"]
-        try:
-            states = ti.get_task_states(
-                dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]
-            )
-        except AirflowRuntimeError:
-            return False  # in doubt, killed means killed
-        return bool(states[ti.run_id][ti.task_id] == "running")
 
     def _end_everything(self) -> None:
         """End the client that submits and whatever carries our generation's tag."""
         self._client.kill()
         if self._generation_tag is None:
             return
-        yarn = ResourceManager.of(Settings.from_env(os.environ))
+        yarn = ResourceManager.hurried(Settings.from_env(os.environ))
         try:
-            live = [app for app in yarn.tagged(self._generation_tag) if app.is_live]
-            self._end(yarn, live, "its task was ended")
+            end_generation(yarn, self._generation_tag, self.submitted)
         except MillpondError as error:
-            self.log.error("%s", error)  # noqa: TRY400  a sentence
-
-    def _end(self, yarn: ResourceManager, unwanted: Sequence[Application], why: str) -> None:
-        for application in unwanted:
-            self.log.info("ending %s: %s", application.id, why)
-        yarn.end([application.id for application in unwanted], KILL_SECONDS)
-        for application in unwanted:
-            self.log.info("%s has ended", application.id)
+            self.log.error("not seen to end: %s", error)  # noqa: TRY400  a sentence

@@ -43,10 +43,19 @@ class Outcome:
         self._receipts.claim(self._run.name)
 
     def receipt(self) -> Receipt | None:
-        """The receipt by which this run's generation published the date, or refused to."""
-        standing = self._receipts.standing(self._stored.number(self._run.partition))
-        ours = (receipt for receipt in standing if receipt.generation == self._run.generation)
-        return next(ours, None)
+        """The receipt by which this run's generation published the date, or refused to.
+
+        Another generation may have published the date since.
+        """
+        current = self._stored.number(self._run.partition)
+        for receipt, sha256 in self._receipts.with_hashes():
+            if receipt.generation == self._run.generation and (
+                receipt.is_refusal
+                or receipt.number == current
+                or self._stored.has_commit_of(sha256)
+            ):
+                return receipt
+        return None
 
     def export(self) -> None:
         """Write the export that an application did not live to write after its commit."""
@@ -58,18 +67,12 @@ class Outcome:
         folder = zones.receipts(self._run.root, receipt.table, self._run.partition)
         return f"{folder}/{receipt.number}.json"
 
-    def judge(self, application: Application) -> Receipt:
-        """The receipt of an application that has ended.
-
-        Raises:
-            MillpondError: It left none; the sentence says why, the class whether a retry can help.
-        """
-        if receipt := self.receipt():
-            return receipt
+    def trouble(self, application: Application) -> MillpondError:
+        """Why an application has ended without a receipt."""
         claimant = self._receipts.claimant()
         attempt = attempt_of(claimant, self._run)
         report = self._receipts.failure(self._run.generation, attempt) if attempt else None
-        raise trouble(application, report, claimant, self._run)
+        return trouble(application, report, claimant, self._run)
 
 
 def attempt_of(claimant: str | None, run: Run) -> str | None:

@@ -1,4 +1,4 @@
-"""Which applications on YARN no run wants, and an end to them.
+"""Which applications on YARN no run wants, and an end to them and to what they left.
 
 An application's name says whose it is: DAG, task and run. Its task wants the generation that it
 has pushed last. Whoever lists the applications first and asks Airflow then cannot miss a wish: a
@@ -7,17 +7,21 @@ task pushes it before it submits.
 
 import logging
 import re
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import environ
+from pathlib import PurePosixPath
 from typing import Any
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException
 
+from millpond.catalog import zones
 from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
+from millpond.lake.hdfs import Hdfs
 from millpond.run import Run
 from millpond.yarn import Application, ResourceManager
 
@@ -28,6 +32,8 @@ WISH_KEY = "generation"
 # A task in one of these will not go on with an application; in any other it may.
 OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 KILL_SECONDS = 30.0
+# A client uploads for seconds before YARN knows its application.
+ABANDONED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ def _reap() -> list[str]:
         unwanted = _examine(yarn, context, settings.deployment)
         ended = chosen(unwanted, seen, by_hand=by_hand, dry_run=dry_run)
         yarn.end(ended, KILL_SECONDS)
+        _sweep(yarn, Hdfs(settings.hdfs_url), settings, dry_run=by_hand and dry_run)
     except MillpondError as error:
         raise AirflowException(str(error)) from None
     log.info("no task wants %s; ended %s; the run before had listed %s", unwanted, ended, seen)
@@ -155,3 +162,15 @@ def _wish(ti: Any, owner: Owner) -> Wish:
     [generation] = ti.xcom_pull(**of, run_id=owner.run_id, key=WISH_KEY) or [None]
     # A task that waits to be scheduled has no state.
     return Wish(states[owner.task_id] or "waiting", generation)
+
+
+def _sweep(yarn: ResourceManager, hdfs: Hdfs, settings: Settings, *, dry_run: bool) -> None:
+    """Remove what was uploaded for applications that have ended, or never began, an hour ago."""
+    for folder in hdfs.folders(zones.uploads(settings.root, settings.deployment)):
+        application = yarn.application(PurePosixPath(folder.path).name)
+        is_live = application is not None and application.is_live
+        if not is_live and time.time() - folder.modified / 1000 > ABANDONED_SECONDS:
+            what = "to be removed" if dry_run else "removed"
+            log.info("%s %s: its application does not live any more", folder.path, what)
+            if not dry_run:
+                hdfs.remove(folder.path)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from millpond.catalog.analyses import Size
+from millpond.crash import crash_point
 from millpond.errors import MillpondError
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class SubmitClient:
         # Not `with` the process: when the task is interrupted that would wait for the client.
         with self._process.stdout as said:
             for line in said:
+                crash_point("submitting")
                 lines.append(line.strip())
                 log.info("%s", line.rstrip())
         log.info("::endgroup::")

@@ -37,6 +37,16 @@ def model(root: str, analysis: str, ds: date, application_id: str) -> str:
     return f"{root}/models/{analysis}/ds={ds}/{application_id}"
 
 
+def staging(root: str, deployment: str) -> str:
+    """Where Spark's clients upload what an application needs; its driver removes it at the end."""
+    return f"{root}/staging/{deployment}"
+
+
+def uploads(root: str, deployment: str) -> str:
+    """The folder in it that has one folder for each application, named by its id."""
+    return f"{staging(root, deployment)}/.sparkStaging"
+
+
 def offsets(root: str, hour: Hour) -> str:
     """The file that says which offsets an hour is."""
     return f"{root}/interactions/offsets/{folder(hour)}.json"

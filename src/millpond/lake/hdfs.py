@@ -32,6 +32,14 @@ class File:
     modified: int
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder on HDFS: its last change in epoch milliseconds."""
+
+    path: str
+    modified: int
+
+
 class Hdfs:
     """An HDFS by its URL (`hdfs://host:port`, or a nameservice of HADOOP_CONF_DIR)."""
 
@@ -92,6 +100,21 @@ class Hdfs:
             for entry in self._entries(folder)
             if not entry.isdir and PurePosixPath(entry.path).name[0] not in "._"
         ]
+
+    def folders(self, folder: str) -> list[Folder]:
+        """The folders in a folder, by name; empty if there is no such folder."""
+        return [
+            Folder(entry.path, entry.modification_time)
+            for entry in self._entries(folder)
+            if entry.isdir
+        ]
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder and all that is in it."""
+        try:
+            self._client.delete(folder, recursive=True)
+        except TROUBLE as error:
+            raise self._trouble("remove", folder, error) from error
 
     def _entries(self, folder: str) -> list[FileStatus]:
         try:

@@ -8,6 +8,7 @@ to publish by rule: its outcome is `refused`, and it counts as it is.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -126,14 +127,17 @@ class Receipts:
         value = self._hdfs.read_json(f"{self._folder}/{number}.json")
         return None if value is None else Receipt.from_json(value)
 
-    def published_as(self, sha256: str) -> Receipt | None:
-        """The receipt whose hash a commit carries; None if there is none."""
+    def with_hashes(self) -> Iterator[tuple[Receipt, str]]:
+        """Each receipt with the hash that a commit of it carries, the newest first."""
         for number in self._numbers():
             # The file's own bytes: another version of this class may have written them.
             content = self._hdfs.read(f"{self._folder}/{number}.json") or b""
-            if hashlib.sha256(content).hexdigest() == sha256:
-                return self.read(number)
-        return None
+            if receipt := self.read(number):
+                yield receipt, hashlib.sha256(content).hexdigest()
+
+    def published_as(self, sha256: str) -> Receipt | None:
+        """The receipt whose hash a commit carries; None if there is none."""
+        return next((receipt for receipt, found in self.with_hashes() if found == sha256), None)
 
     def standing(self, current: int) -> list[Receipt]:
         """What counts for the date, the newest first: refusals to publish, then the current one.

@@ -184,6 +184,10 @@ class StoredTable:
         commits = (self._publication(commit) for commit in self.open().history())
         return [p for p in commits if p and partition in (None, p.partition)][:limit]
 
+    def has_commit_of(self, receipt_sha256: str) -> bool:
+        """Whether a receipt's rows have been published, though others may stand there now."""
+        return any(receipt_sha256 == commit.get("userMetadata") for commit in self.open().history())
+
     def _publication(self, commit: dict[str, Any]) -> Publication | None:
         column = self.table.partition.name
         if column not in commit:
