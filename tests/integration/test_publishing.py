@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
+from millpond.airflow.outcomes import Outcome
 from millpond.catalog import zones
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.catalog.tables import Table
@@ -174,6 +176,21 @@ def test_the_commit_carries_its_receipt(
     assert written.rows == {"in": 0, "out": len(VALUES)}
     smallest = next(check for check in written.checks if check.name == "smallest_count")
     assert (smallest.figure, smallest.passed) == (7.0, True)
+
+
+def test_a_generation_whose_rows_were_replaced_since_has_published_still(
+    spark: SparkSession, platform: Platform, day: date
+) -> None:
+    earlier = new_attempt(spark, platform, day, "earlier")
+    published = earlier.publish(MART, all_values_counted(spark, 1))
+    left = Outcome(platform.settings, MART, earlier.run)
+    assert left.receipt() == published
+    # Written, and its writer died before the commit: that is no publication.
+    unfinished = new_attempt(spark, platform, day, "unfinished")
+    receipts(platform, day).create(replace(published, number=2, generation="unfinished"))
+    new_attempt(spark, platform, day, "later").publish(MART, all_values_counted(spark, 2))
+    assert left.receipt() == published
+    assert Outcome(platform.settings, MART, unfinished.run).receipt() is None
 
 
 def test_the_export_is_the_table_as_a_file(

@@ -127,7 +127,7 @@ def _reap() -> list[str]:
         unwanted = _examine(yarn, context, settings.deployment)
         ended = chosen(unwanted, seen, by_hand=by_hand, dry_run=dry_run)
         yarn.end(ended, KILL_SECONDS)
-        _sweep(yarn, Hdfs(settings.hdfs_url), settings, dry_run=by_hand and dry_run)
+        sweep(yarn, Hdfs(settings.hdfs_url), settings, dry_run=by_hand and dry_run)
     except MillpondError as error:
         raise AirflowException(str(error)) from None
     log.info("no task wants %s; ended %s; the run before had listed %s", unwanted, ended, seen)
@@ -164,7 +164,7 @@ def _wish(ti: Any, owner: Owner) -> Wish:
     return Wish(states[owner.task_id] or "waiting", generation)
 
 
-def _sweep(yarn: ResourceManager, hdfs: Hdfs, settings: Settings, *, dry_run: bool) -> None:
+def sweep(yarn: ResourceManager, hdfs: Hdfs, settings: Settings, *, dry_run: bool) -> None:
     """Remove what was uploaded for applications that have ended, or never began, an hour ago."""
     for folder in hdfs.folders(zones.uploads(settings.root, settings.deployment)):
         application = yarn.application(PurePosixPath(folder.path).name)

@@ -74,8 +74,8 @@ SETTINGS = (
     Setting(
         "MILLPOND_YARN_SILENCE",
         "120",
-        "for how many seconds a task bears a ResourceManager that does not answer, and an HDFS that "
-        "is away when its application ends",
+        "for how many seconds a task bears a ResourceManager that does not answer, and an HDFS "
+        "that is away when its application ends",
     ),
     Setting("MILLPOND_HISTORY_URL", "http://127.0.0.1:<base+81>", "the Spark history server"),
     Setting("MILLPOND_AIRFLOW_URL", "http://127.0.0.1:<base+80>", "Airflow's REST API and pages"),
