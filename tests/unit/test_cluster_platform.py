@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.cli import platform as commands
+from millpond.cli.main import app
 from millpond.cluster import doctor, health, platform, postgres, processes
 from millpond.cluster.daemons import Part, parts
 from millpond.errors import MillpondError
@@ -174,7 +175,7 @@ def test_down_finds_what_a_deleted_home_left_running(tmp_path: Path) -> None:
 
 def test_status_of_what_never_ran(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLPOND_HOME", str(settings.home))
-    result = CliRunner().invoke(commands.app, ["status", "--format", "json"])
+    result = CliRunner().invoke(app, ["status", "--format", "json"])
     assert result.exit_code == 1
     states = json.loads(result.stdout)
     assert [state["name"] for state in states] == [each.name for each in parts(settings)]
@@ -233,7 +234,7 @@ def test_doctor_goes_on_where_nothing_runs(
     monkeypatch.setattr(health, "fetch_json", refuse)
     monkeypatch.setenv("MILLPOND_HOME", str(settings.home))
     monkeypatch.setenv("MILLPOND_DATA_DIR", str(settings.home))
-    result = CliRunner().invoke(commands.app, ["doctor", "--format", "json"])
+    result = CliRunner().invoke(app, ["doctor", "--format", "json"])
     assert result.exit_code == 1
     checks = {check["name"]: check for check in json.loads(result.stdout)}
     assert checks["python"]["ok"]
@@ -251,7 +252,7 @@ def test_doctors_table_shows_a_remedy_for_what_failed_alone(
         doctor.Check("maven", ok=False, found="no mvn", remedy="sudo apt-get install maven"),
     ]
     monkeypatch.setattr(commands, "examine", lambda _: checks)
-    result = CliRunner().invoke(commands.app, ["doctor"])
+    result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     _, java, maven = (re.split(r"  +", line.strip()) for line in result.stdout.splitlines())
     assert java == ["java", "ok", "Java 17"]

@@ -15,23 +15,20 @@ from millpond.cluster import config, platform
 from millpond.cluster.doctor import doctor as examine
 from millpond.cluster.doctor import source_data
 
-app = typer.Typer(no_args_is_help=True)
-
 # Names stay whole in a narrow terminal; what explains them is folded.
 WHOLE_COLUMNS = ("part", "state", "pid", "check", "")
 
 
-class ListFormat(StrEnum):
-    """How a list is printed."""
+class TableOrJson(StrEnum):
+    """How states and checks are printed."""
 
     TABLE = "table"
     JSON = "json"
 
 
-FormatOption = Annotated[ListFormat, typer.Option("--format", help="How to print it.")]
+FormatOption = Annotated[TableOrJson, typer.Option("--format", help="table or json")]
 
 
-@app.command()
 def up() -> None:
     """Start the local platform, and wait until every part is healthy."""
     here = settings()
@@ -44,18 +41,16 @@ def up() -> None:
     )
 
 
-@app.command()
 def down() -> None:
     """Stop the local platform; its data stays."""
     platform.down(settings(), _say)
     _say("the platform is stopped; nothing of it runs")
 
 
-@app.command()
-def status(format_: FormatOption = ListFormat.TABLE) -> None:
+def status(format_: FormatOption = TableOrJson.TABLE) -> None:
     """Show every part; the exit code is 1 unless all run."""
     states = platform.status(settings())
-    if format_ is ListFormat.JSON:
+    if format_ is TableOrJson.JSON:
         typer.echo(json.dumps([{**asdict(state), "log": str(state.log)} for state in states]))
     else:
         rows = [(s.name, s.state, str(s.pid or ""), s.address, s.why) for s in states]
@@ -63,11 +58,10 @@ def status(format_: FormatOption = ListFormat.TABLE) -> None:
     raise typer.Exit(0 if all(state.state == "running" for state in states) else 1)
 
 
-@app.command()
-def doctor(format_: FormatOption = ListFormat.TABLE) -> None:
+def doctor(format_: FormatOption = TableOrJson.TABLE) -> None:
     """Check everything a run needs; the exit code is 1 if something is missing."""
     checks = examine(settings())
-    if format_ is ListFormat.JSON:
+    if format_ is TableOrJson.JSON:
         typer.echo(json.dumps([asdict(check) for check in checks]))
     else:
         rows = [
@@ -88,7 +82,3 @@ def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> N
 
 def _say(text: str) -> None:
     messages.print(text, markup=False)
-
-
-if __name__ == "__main__":
-    app()
