@@ -13,7 +13,15 @@ from millpond.catalog.settings import Settings
 from millpond.cli.airflow_api import HOURLY, AirflowApi
 from millpond.cli.console import Format, messages, output, settings
 from millpond.cli.interactions import produce, truth_file
-from millpond.cli.runs import Ds, finished_day, is_computed, run_day, run_own, say_warnings
+from millpond.cli.runs import (
+    Ds,
+    finished_day,
+    is_computed,
+    latest_receipts,
+    run_day,
+    run_own,
+    say_warnings,
+)
 from millpond.cli.tables import print_rows
 from millpond.interactions.ledger import Ledger
 from millpond.lake.tables import StoredTable
@@ -34,7 +42,7 @@ def demo(ds: Ds = None) -> None:
         messages.print(f"the interactions of {hour} are counted and delivered: nothing to run")
     else:
         run_own(AirflowApi(here, HOURLY), hour)
-    say_warnings(here, day, list(ANALYSES))
+    say_warnings(latest_receipts(here, day, list(ANALYSES)))
     _show_day(here, day)
     _show_hour(here, hour)
     _print_addresses(here)

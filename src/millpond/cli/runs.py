@@ -13,7 +13,7 @@ from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.airflow_api import AirflowApi
-from millpond.cli.console import by_name, day, messages, settings
+from millpond.cli.console import amount, by_name, day, messages, settings
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.manifests import find_manifest
@@ -50,8 +50,9 @@ def run(
         "set": dict(_parameter(text, analyses) for text in set_ or ()),
     }
     run_day(here, chosen, params)
-    _say_published(here, chosen, analyses)
-    say_warnings(here, chosen, analyses)
+    receipts = latest_receipts(here, chosen, analyses)
+    _say_published(receipts, analyses)
+    say_warnings(receipts)
     _warn_of_other_sources(here, chosen, analyses)
 
 
@@ -148,27 +149,38 @@ def _parameter(text: str, analyses: list[Analysis]) -> tuple[str, float]:
     return name, by_name("parameter of these analyses", name, known).parse(value)
 
 
-def _say_published(here: Settings, ds: date, analyses: list[Analysis]) -> None:
-    for of in analyses:
-        receipt = _latest_receipt(here, of.mart, ds)
-        if receipt and not receipt.is_refusal:
-            rows = receipt.rows["out"]
-            messages.print(f"{of.name}: {rows} rows; `millpond show {of.name} --ds {ds}`")
+def latest_receipts(here: Settings, ds: date, analyses: list[Analysis]) -> list[Receipt]:
+    """What counts for a date: of the clean rows that analyses read, then of their marts."""
+    inputs = (dataset(name).clean for name in _inputs(analyses))
+    tables = (*inputs, *(of.mart for of in analyses))
+    found = (_latest_receipt(here, table, ds) for table in tables)
+    return [receipt for receipt in found if receipt]
 
 
-def say_warnings(here: Settings, ds: date, analyses: list[Analysis]) -> None:
+def _inputs(analyses: list[Analysis]) -> list[str]:
+    return sorted({name for of in analyses for name in of.inputs})
+
+
+def _say_published(receipts: list[Receipt], analyses: list[Analysis]) -> None:
+    marts = {of.name for of in analyses}
+    for of in receipts:
+        if of.table in marts and not of.is_refusal:
+            rows = amount(of.rows["out"], "row")
+            messages.print(f"{of.table}: {rows}; `millpond show {of.table} --ds {of.ds}`")
+
+
+def say_warnings(receipts: list[Receipt]) -> None:
     """Checks that failed without stopping a table, and tables that were not published by rule."""
-    datasets = sorted({name for of in analyses for name in of.inputs})
-    for table in (*(dataset(name).clean for name in datasets), *(of.mart for of in analyses)):
-        receipt = _latest_receipt(here, table, ds)
-        kept = " was refused, what it had stays" if receipt and receipt.is_refusal else ""
-        for check in receipt.checks if receipt else ():
+    for receipt in receipts:
+        kept = " was refused, what it had stays" if receipt.is_refusal else ""
+        for check in receipt.checks:
             if not check.passed:
-                messages.print(f"warning: {table.name} {ds}{kept}: {check}", markup=False)
+                said = f"warning: {receipt.table} {receipt.ds}{kept}: {check}"
+                messages.print(said, markup=False)
 
 
 def _warn_of_other_sources(here: Settings, ds: date, analyses: list[Analysis]) -> None:
-    for name in sorted({name for each in analyses for name in each.inputs}):
+    for name in _inputs(analyses):
         manifest = find_manifest(Hdfs(here.hdfs_url), here.root, name, ds)
         if manifest and not manifest.source.startswith(f"{here.data_dir}/"):
             messages.print(
