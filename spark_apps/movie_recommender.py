@@ -130,6 +130,8 @@ def evaluate(ratings: DataFrame, parameters: Parameters) -> tuple[Errors, dict[s
     model = learn(train, parameters)
     found = errors(predict(model, train, held_back))
     lists = quality(recommend(model, train), held_back), quality(most_rated(train), held_back)
+    for part in (train, held_back):
+        part.unpersist()
     return found, metrics(parameters, rows, found, lists)
 
 

@@ -16,7 +16,7 @@ from millpond.catalog.analyses import MOVIE_RECOMMENDER, RECOMMENDER_METRICS
 from millpond.errors import BadInputError
 from millpond.lake.receipts import Check
 from millpond.spark.checks import conform_schema
-from millpond.spark.evaluation import Errors, with_means
+from millpond.spark.evaluation import Errors, hold_back, with_means
 from spark_apps.movie_recommender import evaluate, gate, learn, predict, recommend
 from tests.spark.tables import frame
 
@@ -206,6 +206,9 @@ def test_planted_tastes_are_learnt(planted: DataFrame) -> None:
     assert row["ndcg_at_10"] > row["ndcg_at_10_popularity"]  # type: ignore[operator]
     assert row["gate"] == "published"
     assert row["rows_train"] + row["rows_test"] == planted.count()  # type: ignore[operator]
+    # What was kept in memory for it is given back before all ratings are learnt from.
+    parts = hold_back(planted, int(PARAMETERS["seed"]))
+    assert not any(part.storageLevel.useMemory for part in parts)
 
 
 def test_without_tastes_nothing_is_learnt(spark: SparkSession) -> None:
