@@ -1,15 +1,9 @@
 """One local Spark session for all tests of transformations: no HDFS, no YARN."""
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import SparkSession
-
-from millpond.catalog.settings import PROJECT_DIR
-
-# Applications are files, not modules of a package: tests import them by their stem.
-sys.path.append(str(PROJECT_DIR / "spark_apps"))
 
 
 @pytest.fixture(scope="session")
