@@ -11,11 +11,9 @@ works at them for some MINUTES while its resident memory is measured.
 
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,39 +27,16 @@ import sqlalchemy as sa
 
 from millpond.catalog.interactions import Contract
 from millpond.catalog.settings import Settings
-from millpond.cluster import postgres, processes
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.post import Poster
 from millpond.interactions.service import CustomerService, Endpoint
+from tests.ledger.postgresql import server
+from tests.waiting import until
 
 CONNECTIONS = 32
 LATENCY_SECONDS = 0.02
-START_SECONDS = 60
 PORT = "29981"
 URL = f"http://127.0.0.1:{PORT}"
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Poll, for a minute at most."""
-    deadline = time.monotonic() + START_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, "it did not start"
-        time.sleep(0.1)
-
-
-@contextmanager
-def a_ledger(home: Path) -> Iterator[Settings]:
-    """An empty ledger on a server of its own."""
-    here = Settings.from_env({"MILLPOND_HOME": str(home)})
-    postgres.initialise(here)
-    log = home / "logs" / "postgres.log"
-    processes.start("postgres", home, postgres.server_command(here), {}, log)
-    try:
-        wait_until(lambda: postgres.why_not_answering(here) is None)
-        postgres.create_ledger(here)
-        yield here
-    finally:
-        processes.stop("postgres", home, signal.SIGINT)
 
 
 @contextmanager
@@ -71,7 +46,7 @@ def a_service(home: Path) -> Iterator[None]:
     service = subprocess.Popen(list(map(str, command)))
     fault = [{"path": "/data", "times": 0, "seconds": LATENCY_SECONDS}]
     try:
-        wait_until(lambda: slowed_down(fault))
+        until(lambda: slowed_down(fault))
         yield
     finally:
         service.terminate()
@@ -176,12 +151,9 @@ def main(
     count: int = 10_000, rounds: int = 5, pending: int = 1_000_000, minutes: float = 3
 ) -> None:
     """Measure, and print."""
-    # A Unix socket's path is short, and so is the folder it lies in.
-    with tempfile.TemporaryDirectory(prefix="mp-", dir="/tmp") as folder:
-        home = Path(folder)
-        with a_ledger(home) as here, a_service(home):
-            side_by_side(here, count, rounds)
-            with_many_pending(here, pending, minutes)
+    with server() as running, a_service(running.settings.home):
+        side_by_side(running.settings, count, rounds)
+        with_many_pending(running.settings, pending, minutes)
     print(f"the load of the machine was {os.getloadavg()[0]:.1f}")
 
 

@@ -7,20 +7,16 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 import requests
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog import zones
 from millpond.catalog.interactions import COUNTS, QUARANTINE
 from millpond.catalog.partitions import Hour
 from millpond.cluster.health import fetch_json
 from millpond.interactions import seal as sealing
-from tests.faults.test_sealing import wait_until
 from tests.faults.world import HOURS, World
+from tests.waiting import until
 
 
-@retry(
-    retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.05), stop=stop_after_delay(90)
-)
 def find_process(application_id: str, main: str) -> psutil.Process | None:
     """The JVM of an application that runs a class."""
     for process in psutil.process_iter():
@@ -35,9 +31,7 @@ def find_process(application_id: str, main: str) -> psutil.Process | None:
 
 
 def process_of(application_id: str, main: str) -> psutil.Process:
-    found = find_process(application_id, main)
-    assert found is not None
-    return found
+    return until(lambda: find_process(application_id, main), 90)
 
 
 def has_tasks(world: World, which: str) -> bool:
@@ -62,9 +56,9 @@ def test_a_driver_killed_while_it_writes_fails_once(world: World) -> None:
     world.seal(HOURS[0])
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(world.count_on_yarn, HOURS[0], 1)
-        wait_until(lambda: world.application_id != "")
+        until(lambda: world.application_id != "")
         driver = process_of(world.application_id, "ApplicationMaster")
-        wait_until(lambda: is_being_written(world, HOURS[0]))
+        until(lambda: is_being_written(world, HOURS[0]))
         driver.kill()
         assert first.result() != "SUCCEEDED"
     assert world.count_on_yarn(HOURS[0], 2) == "SUCCEEDED"
@@ -77,12 +71,12 @@ def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
     world.seal(HOURS[0])
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(world.count_on_yarn, HOURS[0], 1)
-        wait_until(lambda: world.application_id != "")
+        until(lambda: world.application_id != "")
         executor = process_of(world.application_id, "YarnCoarseGrainedExecutorBackend")
-        wait_until(lambda: has_tasks(world, "totalTasks"))
+        until(lambda: has_tasks(world, "totalTasks"))
         executor.suspend()  # however fast the machine is, it dies with a task in its hands
         try:
-            wait_until(lambda: has_tasks(world, "activeTasks"))
+            until(lambda: has_tasks(world, "activeTasks"))
         finally:
             executor.kill()
         assert running.result() == "SUCCEEDED"
@@ -97,7 +91,7 @@ def test_a_broker_killed_while_it_is_read_gives_the_same_range_later(world: Worl
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(world.count, HOURS[0])
         tracker = world.spark.sparkContext.statusTracker()
-        wait_until(lambda: bool(tracker.getActiveStageIds()))
+        until(lambda: bool(tracker.getActiveStageIds()))
         world.broker_process().kill()
         started = world.platform.millpond("up")
         assert started.returncode == 0, started.stderr

@@ -22,8 +22,8 @@ from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import CUSTOMER
 from tests.ledger.postgresql import Server, server
 from tests.ledger.posting import Posting
-from tests.ledger.reference import wait_until
 from tests.ledger.world import EARLY, ONE, TWO, contributions, counted, totals, versions
+from tests.waiting import until
 
 COUNTS = {str(n): n + 1 for n in range(600)}
 TRUTH: dict[str, Any] = {"hours": {str(ONE): {"counts": COUNTS, "anonymous": [], "quarantined": 0}}}
@@ -63,7 +63,7 @@ def start_again(mortal: Server) -> None:
 def wait_for(mortal: Server, event: str) -> None:
     """Wait until somebody in the ledger waits for something."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'ledger' AND wait_event ="
-    wait_until(lambda: mortal.query(f"{waiting} '{event}'") != "0")
+    until(lambda: mortal.query(f"{waiting} '{event}'") != "0")
 
 
 def check(posting: Posting, settings: Settings) -> None:
@@ -79,7 +79,7 @@ def poster_under_way(posting: Posting) -> subprocess.Popen[bytes]:
     apply(posting.ledger, counted(ONE, COUNTS))
     posting.reference.faults({"seconds": 0.05, "times": 0})
     poster = posting.process()
-    wait_until(lambda: len(posting.reference.requests) > 50)
+    until(lambda: len(posting.reference.requests) > 50)
     return poster
 
 

@@ -17,8 +17,9 @@ from millpond.errors import BadInputError, MillpondError
 from millpond.interactions import attempts
 from millpond.interactions.service import CustomerService, Endpoint
 from tests.ledger.posting import PACE, TIMEOUT, Posting
-from tests.ledger.reference import CONTRACT, wait_until
+from tests.ledger.reference import CONTRACT
 from tests.ledger.servers import RawServer, certificate_of, tls
+from tests.waiting import until
 
 FAILED = {"answer": "status", "status": 500, "applied": False}
 # Slower than the answer that asks for patience, so that one request of each thread is before it.
@@ -30,7 +31,7 @@ def test_a_second_poster_waits_for_the_deadlines_of_the_first(posting: Posting) 
     posting.total(map(str, range(700)))  # more than the first can have claimed
     posting.reference.faults({"seconds": 0.3, "times": 0})
     first = posting.process()
-    wait_until(lambda: posting.reference.requests)
+    until(lambda: posting.reference.requests)
     posting.reference.faults()
     posting.post()
     assert first.wait(30) == 12
@@ -46,7 +47,7 @@ def test_a_poster_that_was_stopped_past_its_deadline_sends_nothing_more(posting:
     posting.total(map(str, range(100)))
     posting.reference.faults({"seconds": 0.3, "times": 0})
     old = posting.process()
-    wait_until(lambda: len(posting.reference.requests) > PACE.threads)
+    until(lambda: len(posting.reference.requests) > PACE.threads)
     old.send_signal(signal.SIGSTOP)
     new = posting.post()
     posting.total(map(str, range(100)), 2)
@@ -140,11 +141,11 @@ def test_a_request_that_is_applied_late_is_mended_in_the_next_hour(posting: Post
     posting.total({"1": 7})
     posting.reference.faults({"seconds": 4})  # the poster waits for 1 s
     poster = posting.process()
-    wait_until(lambda: any(attempt.sent_at for attempt in posting.attempts()))
+    until(lambda: any(attempt.sent_at for attempt in posting.attempts()))
     posting.total({"1": 8})
     assert poster.wait(30) == 0
     assert posting.reference.counts == {"1": 8}
-    wait_until(lambda: posting.reference.counts == {"1": 7})  # after the newer one
+    until(lambda: posting.reference.counts == {"1": 7})  # after the newer one
     posting.drain()
     posting.check()
 
@@ -210,7 +211,7 @@ def test_a_storm_of_all_of_them_ends_with_the_totals(posting: Posting) -> None:
         {"answer": "status", "status": 503, "times": 12},
     ]
     posting.reference.faults(*every)
-    wait_until(lambda: posting.post(seconds=20)["pending"] == 0)
+    until(lambda: posting.post(seconds=20)["pending"] == 0)
     posting.check()
     posting.drain()
     posting.check()

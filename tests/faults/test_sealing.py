@@ -1,25 +1,17 @@
 """Faults between Kafka and the ledger: what an hour is never changes, and nothing is left out."""
 
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.errors import BadInputError, MillpondError
 from millpond.interactions import topic
 from millpond.interactions.broker import Broker
 from tests.faults.world import HOURS, World
-
-
-@retry(
-    retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.1), stop=stop_after_delay(60)
-)
-def wait_until(happened: Callable[[], bool]) -> bool:
-    return happened()
+from tests.waiting import until
 
 
 @pytest.mark.case(1)
@@ -60,7 +52,7 @@ def test_a_recreated_topic_is_refused_by_seal_and_by_count(world: World) -> None
         except MillpondError:  # the old one is still being deleted, or the new one not yet led
             return False
 
-    wait_until(made_again)
+    until(made_again)
     world.send(HOURS[1], 9, customer=2)  # as many offsets as were sealed, and more
     with pytest.raises(BadInputError, match=r"deleted and made again .* by partition: 0 up to 5"):
         world.seal(HOURS[1])
@@ -120,7 +112,7 @@ def test_partitions_that_are_added_midway_are_counted_from_their_beginning(world
     world.seal(HOURS[0])
     world.admin.create_partitions([NewPartitions(world.topic, 6)])[world.topic].result()
     broker = Broker(world.settings.kafka_servers, world.topic)
-    wait_until(lambda: len(broker.topic().partitions) == 6)
+    until(lambda: len(broker.topic().partitions) == 6)
     for partition in range(6):
         world.send(HOURS[1], partition + 1, partition=partition)
     assert len(world.seal(HOURS[1]).ranges) == 6

@@ -1,7 +1,6 @@
 """The daily DAG as its users meet it: real scheduler, real YARN, real HDFS."""
 
 import json
-import operator
 import random
 import resource
 from collections import Counter
@@ -12,12 +11,12 @@ from typing import Any
 
 import pytest
 import requests
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.airflow.generations import target_tag
 from millpond.cli.airflow_api import AirflowApi
 from millpond.yarn import Application, ResourceManager
 from tests.integration.local_platform import Platform
+from tests.waiting import until
 
 BAD_LINES = ["1\t2\tgood\t4", "5\t6\t7\t8", "too few fields"]
 
@@ -125,13 +124,13 @@ def test_the_log_of_an_application_that_has_ended_is_where_yarns_page_leads(
 ) -> None:
     *_, application = applications(platform, "analyse.rating_histogram", published)
 
-    @retry(retry=retry_if_result(operator.not_), wait=wait_fixed(0.2), stop=stop_after_delay(30))
     def log() -> str:
         answer = requests.get(application.log_url, timeout=10)
         return answer.text if answer.history else ""  # until it has been taken to HDFS: no redirect
 
-    assert f"published rating_histogram {published} as number 1" in log()
-    assert "launch_container.sh" not in log()
+    said = until(log, 30)
+    assert f"published rating_histogram {published} as number 1" in said
+    assert "launch_container.sh" not in said
 
 
 def test_the_asset_event_carries_the_receipt(platform: Platform, published: date) -> None:
@@ -166,12 +165,8 @@ def backfill(platform: Platform, ds: date) -> None:
     asked = {"dag_id": "daily_analytics", "from_date": midnight, "to_date": midnight}
     how = {"reprocess_behavior": "completed", "dag_run_conf": {"only": ["rating_histogram"]}}
     created = api._ask("POST", backfills, json={**asked, **how})
-
-    @retry(retry=retry_if_result(operator.not_), wait=wait_fixed(1), stop=stop_after_delay(300))
-    def completed() -> bool:
-        return api._ask("GET", f"{backfills}/{created['id']}")["completed_at"] is not None
-
-    completed()
+    ours = f"{backfills}/{created['id']}"
+    until(lambda: api._ask("GET", ours)["completed_at"], 300, pause=1)
     run_of_the_day = api.find_run(ds)
     assert run_of_the_day is not None
     assert run_of_the_day["run_type"] == "backfill"

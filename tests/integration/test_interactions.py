@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog import zones
 from millpond.catalog.partitions import Hour
@@ -25,6 +24,7 @@ from tests.integration.written import (
     places_of_secrets,
     written,
 )
+from tests.waiting import until
 
 
 def shown(platform: Platform, table: str, hour: str) -> list[dict[str, Any]]:
@@ -143,11 +143,8 @@ def test_what_says_who_somebody_is_is_for_its_owner_alone(platform: Platform) ->
     assert status.permission & 0o777 == 0o700
 
 
-@retry(
-    retry=retry_if_result(lambda there: not there), wait=wait_fixed(0.2), stop=stop_after_delay(120)
-)
-def wait_for_logs(platform: Platform, application_id: str) -> bool:
-    """The logs of an application's containers are on HDFS, and all of its events."""
+def has_left_logs(platform: Platform, application_id: str) -> bool:
+    """Whether the logs of an application's containers are on HDFS, and all of its events."""
     left = logs_on_hdfs(platform, [application_id])
     is_open = any(path.endswith((".tmp", ".inprogress")) for path in left)
     return not is_open and {path.split("/")[1] for path in left} == {"yarn-logs", "spark-history"}
@@ -165,7 +162,7 @@ def test_names_and_secrets_are_in_no_log_no_receipt_and_no_other_table(
 ) -> None:
     receipt = platform.millpond("receipt", "interactions_counts", "--hour", told[0])
     application_id = json.loads(receipt.stdout)["application_id"]
-    wait_for_logs(platform, application_id)
+    until(lambda: has_left_logs(platform, application_id), 120)
     places = dict(written(platform, [application_id]))
     knowing = [place for place, content in places.items() if application_id.encode() in content]
     missed = [place for place in SEARCHED if not any(k.startswith(place) for k in knowing)]

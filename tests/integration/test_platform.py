@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.settings import Settings
 from millpond.cluster.config import CLASS_ARCHIVE, SHORT_JVM, spark_class_path, venv_bin
 from millpond.cluster.java import java_home
 from tests.integration.local_platform import Platform, environment, free_port_base
+from tests.waiting import until
 
 PARTS = {
     "postgres",
@@ -118,16 +118,8 @@ def test_down_leaves_no_process_of_an_up_that_was_killed_midway(elsewhere: Platf
     starting = subprocess.Popen(
         [venv_bin() / "millpond", "up"], env=elsewhere.environ, stderr=subprocess.DEVNULL
     )
-
-    @retry(
-        retry=retry_if_result(lambda found: not found),
-        wait=wait_fixed(0.1),
-        stop=stop_after_delay(600),  # the first `up` of all brings the jars
-    )
-    def some_part_runs() -> bool:
-        return any(process.name() == "java" for process in elsewhere.processes())
-
-    some_part_runs()
+    # The first `up` of all brings the jars.
+    until(lambda: any(process.name() == "java" for process in elsewhere.processes()), 600)
     starting.kill()
     starting.wait()
     assert elsewhere.processes() != []

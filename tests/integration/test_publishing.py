@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.airflow.outcomes import Outcome
 from millpond.catalog import zones
@@ -28,6 +27,7 @@ from millpond.run import Run
 from millpond.spark import job
 from millpond.spark.job import Job
 from tests.integration.local_platform import Platform
+from tests.waiting import until
 
 MART = RATING_HISTOGRAM.mart
 VALUES = [halves / 2 for halves in range(1, 11)]
@@ -242,17 +242,9 @@ def test_a_writer_killed_midway_leaves_a_whole_set_and_the_next_one_works(
     writer.write_text(WRITER)
     # The session's environment: the fixture has set what Spark needs.
     process = subprocess.Popen([sys.executable, writer, str(day), platform.settings.root])
-
-    @retry(
-        retry=retry_if_result(lambda found: not found),
-        wait=wait_fixed(0.02),
-        stop=stop_after_delay(90),
-    )
-    def second_receipt() -> bool:
-        folder = zones.receipts(platform.settings.root, MART.name, day)
-        return "2.json" in platform.hdfs.names(folder)
-
-    second_receipt()  # between here and the commit is where the write takes place
+    folder = zones.receipts(platform.settings.root, MART.name, day)
+    # Between here and the commit is where the write takes place.
+    until(lambda: "2.json" in platform.hdfs.names(folder), 90, pause=0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from hdfs import InsecureClient
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.datasets import RATINGS
 from millpond.errors import BadInputError, MillpondError
 from millpond.lake.manifests import Manifest, find_manifest
 from millpond.staging.stage import stage
 from tests.integration.local_platform import Platform
+from tests.waiting import until
 
 
 class Stager:
@@ -128,16 +128,7 @@ def test_an_upload_killed_midway_leaves_nothing_that_is_read_and_the_next_works(
     spawn: Any = multiprocessing.get_context("spawn")
     uploading = spawn.Process(target=_stage_big, args=(platform, stager.folder))
     uploading.start()
-
-    @retry(
-        retry=retry_if_result(lambda found: not found),
-        wait=wait_fixed(0.01),
-        stop=stop_after_delay(30),
-    )
-    def temporary_file() -> list[str]:
-        return [name for name in stager.files(platform) if name.startswith(".")]
-
-    temporary_file()
+    until(lambda: any(name.startswith(".") for name in stager.files(platform)), pause=0.01)
     assert uploading.pid is not None
     uploading.kill()
     uploading.join()

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.settings import Settings
 from millpond.cluster import postgres, processes
+from tests.waiting import until
 
 
 class Server:
@@ -29,7 +29,7 @@ class Server:
         """Start it, and wait until it answers."""
         home, command = self.settings.home, postgres.server_command(self.settings)
         processes.start("postgres", home, command, {}, home / "logs" / "postgres.log")
-        _wait_until_it_answers(self.settings)
+        until(lambda: postgres.why_not_answering(self.settings) is None)
 
     def kill(self) -> None:
         """End all its processes at once, as a power cut would."""
@@ -59,12 +59,3 @@ def server() -> Iterator[Server]:
             yield running
         finally:
             running.stop()
-
-
-@retry(
-    retry=retry_if_result(lambda why: why is not None),
-    wait=wait_fixed(0.1),
-    stop=stop_after_delay(60),
-)
-def _wait_until_it_answers(settings: Settings) -> str | None:
-    return postgres.why_not_answering(settings)

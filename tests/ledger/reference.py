@@ -8,24 +8,16 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.interactions import Contract
 from millpond.catalog.settings import Settings
 from millpond.interactions.service import CustomerService, Endpoint
 from millpond.reference_service.faults import server
 from millpond.reference_service.service import application
+from tests.waiting import until
 
 HERE = Settings.from_env({})
 CONTRACT = Contract.parse(HERE.service_paths, HERE.service_keys)
-
-
-@retry(
-    retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.01), stop=stop_after_delay(60)
-)
-def wait_until(happened: Any) -> Any:
-    """What `happened` returns, once it is true."""
-    return happened()
 
 
 class Reference:
@@ -38,7 +30,7 @@ class Reference:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        wait_until(lambda: self._server.started)
+        until(lambda: self._server.started)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         return self

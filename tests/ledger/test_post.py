@@ -16,7 +16,7 @@ from millpond.interactions import attempts
 from millpond.interactions.post import ALIKE, Pace, seconds_to_post
 from millpond.interactions.schema import META
 from tests.ledger.posting import PACE, Posting
-from tests.ledger.reference import wait_until
+from tests.waiting import until
 
 REFUSED = {"answer": "status", "status": 422, "applied": False}
 FAILED = {"answer": "status", "status": 500, "applied": False}
@@ -102,7 +102,7 @@ def test_one_request_of_a_customer_is_in_flight_whatever_is_applied(posting: Pos
     posting.total({"1": 1})
     posting.reference.faults({"seconds": 0.5})
     first = posting.process()
-    wait_until(lambda: any(attempt.sent_at for attempt in posting.attempts()))
+    until(lambda: any(attempt.sent_at for attempt in posting.attempts()))
     posting.total({"1": 2})  # an apply, while the first request is on its way
     with posting.ledger.transaction() as database:
         epoch = database.scalar(sa.text("SELECT max(epoch) FROM poster"))
@@ -119,7 +119,7 @@ def test_a_version_is_tried_so_often_in_a_run_and_again_in_the_next(posting: Pos
     three = Pace(**{**vars(PACE), "tries": 3})
     assert posting.post(seconds=2, pace=three) == {"retry": 3, "pending": 1}
     posting.reference.faults()
-    wait_until(lambda: posting.post()["pending"] == 0)
+    until(lambda: posting.post()["pending"] == 0)
     posting.check()
 
 

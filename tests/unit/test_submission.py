@@ -3,16 +3,15 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.airflow.submission import SubmitClient, complaint, refuse_secrets, size_options
 from millpond.catalog.analyses import Size
 from millpond.errors import MillpondError
+from tests.waiting import until
 
 
 def test_what_the_client_says_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -57,14 +56,6 @@ SubmitClient().run(["sh", "-c", f"echo $$ > {sys.argv[1]}; exec sleep 600"])
 def test_the_client_dies_with_its_task(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     task = subprocess.Popen([sys.executable, "-c", TASK, pid_file])
-
-    @retry(
-        retry=retry_if_result(lambda found: not found),
-        wait=wait_fixed(0.02),
-        stop=stop_after_delay(30),
-    )
-    def until(condition: Callable[[], object]) -> object:
-        return condition()
 
     until(lambda: pid_file.exists() and pid_file.read_text().strip())
     client = psutil.Process(int(pid_file.read_text()))
