@@ -8,19 +8,19 @@ from typing import Any
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, TriggerRule, get_current_context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 from pendulum import datetime
 
 from millpond.airflow.customer_service import customer_service_endpoint
 from millpond.airflow.dates import run_hour
 from millpond.airflow.defaults import SERVICE_POOL, YARN_POOL
+from millpond.airflow.failures import as_airflow_failure
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.submission import size_options
 from millpond.catalog.analyses import Size
 from millpond.catalog.interactions import COUNTS, Contract, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
 from millpond.interactions.apply import apply_hour
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.post import Poster, seconds_to_post
@@ -125,13 +125,9 @@ def _reconcile() -> None:
 
 
 def _run(act: Callable[[Settings, Hour], object]) -> None:
-    """Do something for the run's hour; what would end alike is not tried again."""
-    try:
+    """Do something for the run's hour."""
+    with as_airflow_failure():
         act(Settings.from_env(os.environ), run_hour(_context()))
-    except (BadInputError, CheckFailedError, SupersededError) as error:
-        raise AirflowFailException(str(error)) from None
-    except MillpondError as error:
-        raise AirflowException(str(error)) from None
 
 
 def _context() -> Any:

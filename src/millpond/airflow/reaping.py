@@ -16,11 +16,10 @@ from typing import Any
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowException
 
+from millpond.airflow.failures import as_airflow_failure
 from millpond.catalog import zones
 from millpond.catalog.settings import Settings
-from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
 from millpond.run import Run
 from millpond.yarn import Application, ResourceManager
@@ -123,13 +122,11 @@ def _reap() -> list[str]:
     yarn = ResourceManager.of(settings)
     by_hand, dry_run = context["dag_run"].run_type == "manual", context["params"]["dry_run"]
     seen = _listed_before(context["ti"])
-    try:
+    with as_airflow_failure():
         unwanted = _examine(yarn, context, settings.deployment)
         ended = chosen(unwanted, seen, by_hand=by_hand, dry_run=dry_run)
         yarn.end(ended, KILL_SECONDS)
         sweep(yarn, Hdfs(settings.hdfs_url), settings, dry_run=by_hand and dry_run)
-    except MillpondError as error:
-        raise AirflowException(str(error)) from None
     log.info("no task wants %s; ended %s; the run before had listed %s", unwanted, ended, seen)
     return unwanted
 

@@ -6,17 +6,16 @@ from typing import Any
 from airflow.providers.apache.hdfs.hooks.webhdfs import WebHDFSHook
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, get_current_context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from millpond.airflow.dates import run_date
 from millpond.airflow.defaults import YARN_POOL
+from millpond.airflow.failures import as_airflow_failure
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.selection import skip_unless_wanted
 from millpond.airflow.submission import size_options
 from millpond.catalog.analyses import ANALYSES, Analysis, Size
 from millpond.catalog.datasets import Dataset, dataset
 from millpond.catalog.settings import Settings
-from millpond.errors import BadInputError, MillpondError
 from millpond.staging.stage import stage
 
 
@@ -67,7 +66,7 @@ def _readers(dataset_name: str) -> tuple[str, ...]:
 def _stage(name: str) -> None:
     context: Any = get_current_context()
     skip_unless_wanted(context, _readers(name))
-    try:
+    with as_airflow_failure():
         stage(
             dataset(name),
             run_date(context),
@@ -75,7 +74,3 @@ def _stage(name: str) -> None:
             webhdfs=WebHDFSHook().get_conn(),
             restage=bool(context["params"]["restage"]),
         )
-    except BadInputError as error:
-        raise AirflowFailException(str(error)) from None
-    except MillpondError as error:
-        raise AirflowException(str(error)) from None
