@@ -25,8 +25,10 @@ from millpond.cli import interactions, main
 from millpond.interactions import broker, produce
 from millpond.interactions.ranges import Sealed
 from millpond.interactions.topic import SETTINGS
+from millpond.lake import receipts as lake
 from millpond.lake.offsets import HourOffsets, OffsetRange
 from millpond.lake.receipts import Receipt
+from millpond.lake.tables import StoredTable
 
 SEVEN = Hour(datetime(2026, 11, 22, 7, tzinfo=UTC))
 EIGHT, NINE = SEVEN.next, SEVEN.next.next
@@ -131,8 +133,9 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     stands = Shelf()
-    for name in ("Ledger", "StoredTable", "Hdfs"):
-        monkeypatch.setattr(interactions, name, lambda *_: stands)
+    monkeypatch.setattr(interactions, "Ledger", lambda _: stands)
+    monkeypatch.setattr(StoredTable, "of", lambda *_: stands)
+    monkeypatch.setattr(lake, "Hdfs", lambda _: stands)
     return stands
 
 

@@ -38,7 +38,7 @@ def demo(ds: Ds = None) -> None:
         messages.print(f"the results of {day} are of the same inputs and code: nothing to run")
     else:
         run_day(here, day, {})
-    if StoredTable(BALANCE, here.hdfs_url, here.root).number(hour):
+    if StoredTable.of(here, BALANCE).number(hour):
         messages.print(f"the interactions of {hour} are counted and delivered: nothing to run")
     else:
         run_own(AirflowApi(here, HOURLY), hour)
@@ -63,14 +63,14 @@ def _hour(here: Settings) -> Hour:
 
 def _show_day(here: Settings, day: date) -> None:
     for each in ANALYSES:
-        rows = StoredTable(each.mart, here.hdfs_url, here.root).read(day)
+        rows = StoredTable.of(here, each.mart).read(day)
         output.print(f"\n{each.question} ({each.name}, {day})")
         print_rows(rows.slice(0, ROWS), Format.TABLE)
 
 
 def _show_hour(here: Settings, hour: Hour) -> None:
     output.print(f"\nWhat became of the interactions of {hour}? ({BALANCE.name})")
-    [balance] = StoredTable(BALANCE, here.hdfs_url, here.root).read(hour).to_pylist()
+    [balance] = StoredTable.of(here, BALANCE).read(hour).to_pylist()
     figures = [{"figure": name, "number": n} for name, n in balance.items() if name != "hour"]
     print_rows(pa.Table.from_pylist(figures), Format.TABLE)
     output.print("\nWhich customers had most interactions, as the customer service was told?")

@@ -21,7 +21,6 @@ from millpond.interactions.ledger import Ledger
 from millpond.interactions.produce import Workload
 from millpond.interactions.produce import produce as send
 from millpond.interactions.topic import findings
-from millpond.lake.hdfs import Hdfs
 from millpond.lake.offsets import HourOffsets
 from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
@@ -105,8 +104,8 @@ STATUS = pa.schema(
 
 
 def _row(here: Settings, offsets: HourOffsets) -> dict[str, Any]:
-    stored = StoredTable(COUNTS, here.hdfs_url, here.root)
-    receipts = Receipts(Hdfs(here.hdfs_url), here.root, COUNTS.name, offsets.hour)
+    stored = StoredTable.of(here, COUNTS)
+    receipts = Receipts.of(here, COUNTS, offsets.hour)
     receipt = receipts.read(stored.number(offsets.hour))
     return {
         "hour": str(offsets.hour),

@@ -209,13 +209,9 @@ def is_computed(here: Settings, of: Analysis, ds: date) -> bool:
 
 def _latest_receipt(here: Settings, table: Table, ds: date) -> Receipt | None:
     """The date's current receipt, or that of a later refusal to publish."""
-    receipts = Receipts(Hdfs(here.hdfs_url), here.root, table.name, ds)
-    return next(iter(receipts.standing(_stored(here, table).number(ds))), None)
+    receipts = Receipts.of(here, table, ds)
+    return next(iter(receipts.standing(StoredTable.of(here, table).number(ds))), None)
 
 
 def _code(here: Settings, application: str) -> str:
     return code_version(here.apps_dir / f"{application}.py")
-
-
-def _stored(here: Settings, table: Table) -> StoredTable:
-    return StoredTable(table, here.hdfs_url, here.root)

@@ -14,7 +14,6 @@ from rich.table import Table as Grid
 
 from millpond.catalog.analyses import all_tables
 from millpond.catalog.partitions import Partition
-from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli.console import (
     Format,
@@ -26,7 +25,6 @@ from millpond.cli.console import (
 )
 from millpond.errors import MillpondError, NotPublishedError
 from millpond.lake.exports import cell, to_csv
-from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipts
 from millpond.lake.tables import StoredTable
 
@@ -56,7 +54,7 @@ def show(
     chart: Annotated[bool, typer.Option("--chart", help="draw bars instead")] = False,
 ) -> None:
     """Print the rows of a table's date or hour."""
-    stored = _stored(settings(), table_named(name))
+    stored = StoredTable.of(settings(), table_named(name))
     axes = _axes(stored.table, format_) if chart else None
     chosen = published_partition(stored, _wanted(stored, ds), version)
     rows = stored.read(chosen, version)
@@ -72,12 +70,12 @@ def show(
 def history(name: Name, ds: Ds = None, format_: ListFormat = Format.TABLE) -> None:
     """List a table's publications, the newest first."""
     here = settings()
-    stored = _stored(here, table_named(name))
+    stored = StoredTable.of(here, table_named(name))
     column = stored.table.partition.name
     wanted = _wanted(stored, ds)
     found = []
     for publication in stored.publications(wanted, PUBLICATIONS_SHOWN):
-        receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, publication.partition)
+        receipts = Receipts.of(here, stored.table, publication.partition)
         receipt = receipts.published_as(publication.receipt_sha256)
         found.append(
             {
@@ -103,9 +101,9 @@ def receipt(
 ) -> None:
     """Print a receipt: what went in, what came out, which code, which checks."""
     here = settings()
-    stored = _stored(here, table_named(name))
+    stored = StoredTable.of(here, table_named(name))
     chosen = _wanted(stored, ds) or published_partition(stored, None, None)
-    receipts = Receipts(Hdfs(here.hdfs_url), here.root, name, chosen)
+    receipts = Receipts.of(here, stored.table, chosen)
     if number is None:
         found = next(iter(receipts.standing(stored.number(chosen))), None)
     else:
@@ -206,7 +204,3 @@ def _limit(text: str, rows: int) -> int:
     if not text.isdecimal():
         raise MillpondError(f"--limit is {text!r}; give a number of rows, or all")
     return int(text)
-
-
-def _stored(here: Settings, table: Table) -> StoredTable:
-    return StoredTable(table, here.hdfs_url, here.root)

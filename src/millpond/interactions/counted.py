@@ -14,7 +14,6 @@ from millpond.errors import BadInputError, MillpondError
 from millpond.interactions.identities import Person, PersonKeys, person_keys, tidy
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import IDENTITY, PERSON_KEY
-from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
 
@@ -112,8 +111,8 @@ def read_receipt(settings: Settings, hour: Hour) -> Receipt:
     Raises:
         BadInputError: It has not been counted.
     """
-    number = StoredTable(COUNTS, settings.hdfs_url, settings.root).number(hour)
-    receipts = Receipts(Hdfs(settings.hdfs_url), settings.root, COUNTS.name, hour)
+    number = StoredTable.of(settings, COUNTS).number(hour)
+    receipts = Receipts.of(settings, COUNTS, hour)
     if (receipt := receipts.read(number)) is None:
         raise BadInputError(f"{hour} has not been counted; run count for that hour first")
     return receipt
@@ -121,14 +120,14 @@ def read_receipt(settings: Settings, hour: Hour) -> Receipt:
 
 def read_customers(settings: Settings, hour: Hour) -> dict[str, int]:
     """How many interactions with an id each customer has in an hour."""
-    rows = StoredTable(COUNTS, settings.hdfs_url, settings.root).read(hour).to_pylist()
+    rows = StoredTable.of(settings, COUNTS).read(hour).to_pylist()
     return {row["customer_id"]: row["interactions"] for row in rows}
 
 
 def read_persons(settings: Settings, hour: Hour, keys: PersonKeys) -> Counter[Person]:
     """How many interactions without an id each person has in an hour."""
     persons: Counter[Person] = Counter()
-    for row in StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(hour).to_pylist():
+    for row in StoredTable.of(settings, ANONYMOUS).read(hour).to_pylist():
         persons[keys.of_row(row)] += row["interactions"]
     return persons
 
@@ -136,7 +135,7 @@ def read_persons(settings: Settings, hour: Hour, keys: PersonKeys) -> Counter[Pe
 def read_names(settings: Settings, hour: Hour, keys: PersonKeys) -> dict[str, Names]:
     """The names of the persons of an hour, by identity; of several spellings the first."""
     names: dict[str, Names] = {}
-    for row in StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(hour).to_pylist():
+    for row in StoredTable.of(settings, ANONYMOUS).read(hour).to_pylist():
         spelled = Names(first=tidy(row["first_name"]), last=tidy(row["last_name"]))
         names.setdefault(keys.of_row(row).identity, spelled)
     return names

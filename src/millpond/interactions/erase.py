@@ -48,7 +48,7 @@ def erase(settings: Settings, who: str) -> Erased:
     ledger = Ledger(settings.ledger_url)
     persons = persons_of(ledger, who)
     keys = keys_of(settings)
-    stored = StoredTable(ANONYMOUS, settings.hdfs_url, settings.root)
+    stored = StoredTable.of(settings, ANONYMOUS)
     removed = []
     for hour in stored.partitions():
         assert isinstance(hour, Hour)

@@ -59,6 +59,6 @@ def names(settings: Settings, identity: str) -> pa.Table:
     if last_hour is None:
         raise no_such_person(identity)
     keys = keys_of(settings)
-    rows = StoredTable(ANONYMOUS, settings.hdfs_url, settings.root).read(Hour.of(last_hour))
+    rows = StoredTable.of(settings, ANONYMOUS).read(Hour.of(last_hour))
     kept = [row for row in rows.to_pylist() if keys.of_row(row).identity == identity]
     return pa.Table.from_pylist(kept, schema=arrow_schema(ANONYMOUS))

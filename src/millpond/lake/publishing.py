@@ -47,7 +47,7 @@ class Publisher:
         """
         receipt = self._create(table, "published", {**(counts or {}), "out": rows.num_rows}, checks)
         hdfs = Hdfs(self.settings.hdfs_url)
-        stored = StoredTable(table, self.settings.hdfs_url, self.settings.root)
+        stored = StoredTable.of(self.settings, table)
         place = stored.place(self.partition, receipt.number)
         if rows.num_rows:
             hdfs.create(f"{place}/part-0.parquet", _parquet(table, rows))
@@ -63,12 +63,10 @@ class Publisher:
     def _create(
         self, table: Table, outcome: Outcome, rows: dict[str, int], checks: tuple[Check, ...]
     ) -> Receipt:
-        here = self.settings
-        stored = StoredTable(table, here.hdfs_url, here.root)
         receipt = Receipt(
             table=table.name,
             ds=str(self.partition),
-            number=stored.number(self.partition) + 1,
+            number=StoredTable.of(self.settings, table).number(self.partition) + 1,
             outcome=outcome,
             run_id=self.run_id,
             generation="",
@@ -82,9 +80,7 @@ class Publisher:
             with_tables=dict(self.with_tables),
             written_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        return Receipts(Hdfs(here.hdfs_url), here.root, table.name, self.partition).create_next(
-            receipt
-        )
+        return Receipts.of(self.settings, table, self.partition).create_next(receipt)
 
 
 def _parquet(table: Table, rows: pa.Table) -> bytes:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from millpond.catalog import zones
 from millpond.catalog.partitions import Partition
+from millpond.catalog.settings import Settings
+from millpond.catalog.tables import Table
 from millpond.lake.hdfs import Hdfs
 
 Outcome = Literal["published", "refused"]
@@ -111,6 +113,11 @@ class Receipts:
     def __init__(self, hdfs: Hdfs, root: str, table: str, partition: Partition) -> None:
         self._hdfs = hdfs
         self._folder = zones.receipts(root, table, partition)
+
+    @classmethod
+    def of(cls, settings: Settings, table: Table, partition: Partition) -> "Receipts":
+        """Those on the HDFS, and below the root, that the settings name."""
+        return cls(Hdfs(settings.hdfs_url), settings.root, table.name, partition)
 
     def create(self, receipt: Receipt) -> bool:
         """Write the receipt; False if its number is taken."""

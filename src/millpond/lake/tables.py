@@ -68,6 +68,11 @@ class StoredTable:
         self._path = f"{root}/{table.path}"
         self.url = f"{hdfs_url}{self._path}"
 
+    @classmethod
+    def of(cls, settings: Settings, table: Table) -> "StoredTable":
+        """The table on the HDFS, and below the root, that the settings name."""
+        return cls(table, settings.hdfs_url, settings.root)
+
     def create(self) -> None:
         """Create the table empty, unless it exists.
 
@@ -231,7 +236,7 @@ def create_missing(settings: Settings) -> None:
     Two writers that both find no table would both create it, and one would fail.
     """
     for table in all_tables():
-        StoredTable(table, settings.hdfs_url, settings.root).create()
+        StoredTable.of(settings, table).create()
 
 
 def sort_keys(order: tuple[str, ...]) -> list[tuple[str, str]]:
