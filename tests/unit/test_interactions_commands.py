@@ -398,7 +398,7 @@ def test_with_nothing_sealed_all_that_kafka_has_is_still_to_come(
     code, out, err = millpond("status", "--format", "json")
     assert (code, out) == (0, "[]\n")
     assert err == (
-        f"topic interact has 1 partitions, and {5 - 2} offsets after the last sealed hour\n"
+        f"topic interact has 1 partition, and {5 - 2} offsets after the last sealed hour\n"
     )
 
 

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
-import requests
 
 from millpond.catalog.analyses import ANALYSES
 from millpond.catalog.interactions import BALANCE
@@ -23,11 +22,12 @@ from millpond.cli.runs import (
     say_warnings,
 )
 from millpond.cli.tables import print_rows
+from millpond.cluster.config import at
+from millpond.cluster.health import fetch_json
 from millpond.interactions.ledger import Ledger
 from millpond.lake.tables import StoredTable
 
 ROWS = 10
-TIMEOUT_SECONDS = (3, 10)
 
 
 def demo(ds: Ds = None) -> None:
@@ -79,16 +79,13 @@ def _show_hour(here: Settings, hour: Hour) -> None:
 
 def _held(here: Settings) -> list[dict[str, str | int]]:
     """What the platform's own customer service holds, the greatest counts first."""
-    url = f"http://127.0.0.1:{here.port('customer-service')}/counts"
-    with requests.Session() as session:
-        session.trust_env = False
-        counts: dict[str, int] = session.get(url, timeout=TIMEOUT_SECONDS).json()
+    counts: dict[str, int] = fetch_json(f"http://{at(here, 'customer-service')}/counts")
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     return [{"customer_id": id_, "interactions": n} for id_, n in ranked]
 
 
 def _print_addresses(here: Settings) -> None:
-    namenode = f"http://127.0.0.1:{here.port('namenode-http')}"
+    namenode = f"http://{at(here, 'namenode-http')}"
     messages.print(
         f"\nAirflow        {here.airflow_url} (user {here.airflow_user}, password in "
         f"{here.airflow_passwords})\nYARN           {here.yarn_url}\nHDFS           {namenode}\n"

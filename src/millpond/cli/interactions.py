@@ -12,11 +12,11 @@ from millpond.catalog.interactions import COUNTS, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.cli import customers
-from millpond.cli.console import Format, messages, partition_of, settings
+from millpond.cli.console import Format, amount, messages, partition_of, settings
 from millpond.cli.tables import ListFormat, print_rows
 from millpond.cluster.config import first_counted_hour, write_private
 from millpond.errors import MillpondError
-from millpond.interactions.broker import Broker
+from millpond.interactions.broker import Broker, Topic
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.produce import Workload
 from millpond.interactions.produce import produce as send
@@ -67,7 +67,7 @@ def produce(
     }
     write_private(file, json.dumps(told, indent=1, ensure_ascii=False))
     messages.print(
-        f"sent {hours * rate} messages of {chosen[0]} to {chosen[-1]} to topic "
+        f"sent {amount(hours * rate, 'message')} of {chosen[0]} to {chosen[-1]} to topic "
         f"{here.interactions_topic}; what a count must say is in {file}"
     )
 
@@ -81,15 +81,17 @@ def truth_file(here: Settings) -> Path:
 def status(format_: ListFormat = Format.TABLE) -> None:
     """List the sealed hours, the newest first, and what each was counted as."""
     here = settings()
-    topic = Broker(here.kafka_servers, here.interactions_topic).topic()
+    broker = Broker(here.kafka_servers, here.interactions_topic)
+    topic = broker.topic()
     for finding in findings(topic):
         messages.print(f"topic {topic.name}: {finding}")
     sealed = Ledger(here.ledger_url).hours(topic.name, HOURS_SHOWN)
     rows = [_row(here, offsets) for offsets in sealed]
     print_rows(pa.Table.from_pylist(rows, schema=STATUS), format_)
+    partitions = amount(len(topic.partitions), "partition")
+    unsealed = amount(_unsealed(broker, topic, sealed), "offset")
     messages.print(
-        f"topic {topic.name} has {len(topic.partitions)} partitions, and {_unsealed(here, sealed)} "
-        "offsets after the last sealed hour"
+        f"topic {topic.name} has {partitions}, and {unsealed} after the last sealed hour"
     )
 
 
@@ -116,13 +118,11 @@ def _row(here: Settings, offsets: HourOffsets) -> dict[str, Any]:
     }
 
 
-def _unsealed(here: Settings, sealed: list[HourOffsets]) -> int:
-    broker = Broker(here.kafka_servers, here.interactions_topic)
-    partitions = broker.topic().partitions
+def _unsealed(broker: Broker, topic: Topic, sealed: list[HourOffsets]) -> int:
     ends = {each.partition: each.end for each in sealed[0].ranges} if sealed else {}
-    begin = broker.earliest(partitions)
-    stable = broker.last_stable(partitions)
-    return sum(stable[p] - ends.get(p, begin[p]) for p in partitions)
+    begin = broker.earliest(topic.partitions)
+    stable = broker.last_stable(topic.partitions)
+    return sum(stable[p] - ends.get(p, begin[p]) for p in topic.partitions)
 
 
 def _refuse_uncounted(here: Settings, first: Hour) -> None:
