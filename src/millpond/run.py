@@ -51,18 +51,13 @@ class Run:
 
     def arguments(self) -> list[str]:
         """The run as command-line arguments."""
-        pairs = [part for key, value in self.settings for part in ("--set", f"{key}={value}")]
+        kind = "--hour" if isinstance(self.partition, Hour) else "--ds"
         return [
-            *(
-                "--hour" if isinstance(self.partition, Hour) else "--ds",
-                str(self.partition),
-                "--generation",
-                self.generation,
-                "--attempt",
-                str(self.attempt),
-            ),
+            *(kind, str(self.partition)),
+            *("--generation", self.generation, "--attempt", str(self.attempt)),
             # A person may have named the run, with a hyphen first.
-            *(f"--run-id={self.run_id}", "--root", self.root, *pairs),
+            *(f"--run-id={self.run_id}", "--root", self.root),
+            *(part for key, value in self.settings for part in ("--set", f"{key}={value}")),
         ]
 
     @classmethod

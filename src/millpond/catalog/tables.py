@@ -28,6 +28,13 @@ DS = Column("ds", "date", "the date of the run, UTC")
 HOUR = Column("hour", "string", "the hour of the run, UTC, as YYYY-MM-DDTHH")
 
 
+def limits_in_words(minimum: float | None, maximum: float | None) -> str:
+    """Such as `at least 1 and at most 5`."""
+    low = "" if minimum is None else f"at least {minimum:g}"
+    high = "" if maximum is None else f"at most {maximum:g}"
+    return " and ".join(filter(None, (low, high)))
+
+
 @dataclass(frozen=True)
 class Expectation:
     """A check on the rows to be published: an SQL aggregate that must lie between two limits.

@@ -14,7 +14,7 @@ from millpond.catalog.analyses import ANALYSES, all_tables
 from millpond.catalog.datasets import ANYTHING, DATASETS, Dataset, Field
 from millpond.catalog.reasons import REASONS
 from millpond.catalog.settings import PORT_OFFSETS, PROJECT_DIR, SETTINGS
-from millpond.catalog.tables import Expectation, Table
+from millpond.catalog.tables import Expectation, Table, limits_in_words
 from millpond.cli.console import messages
 from millpond.errors import MillpondError
 
@@ -32,8 +32,6 @@ An application is called with `--ds D --generation G --attempt A --run-id=R --ro
 `--kafka SERVERS --keys NAMES`, percent-encoded. When it fails it
 leaves its cause and exit code in `/millpond/receipts/<table>/ds=D/failed-<G>-<A>.json`. An operator
 does not try 10, 11 and 12 again: the data, the code or another attempt must change first."""
-
-
 TABLES = """\
 Each is a Delta table below the root, `/millpond`, with one set of rows per `ds`. The docstring of
 `spark_apps/<name>.py` defines the numbers of a mart. Of the checks, `error` stops a publication and
@@ -125,20 +123,17 @@ def _table(table: Table) -> str:
         f"{key.lstrip('-')} descending" if key.startswith("-") else key for key in table.order
     )
     checks = "".join(f"- {_expectation(e)}\n" for e in table.expectations)
+    checks = f"\nChecks:\n\n{checks}" if checks else ""
     return (
         f"\n## {table.name}\n\n{_sentence(table.meaning)}\n\n"
         f"At `{table.path}`, partitioned by `{table.partition.name}`; shown by {order}"
-        f"{'; exported as CSV' if table.export else ''}.\n\n{columns}"
-        f"{chr(10) + 'Checks:' + chr(10) + chr(10) + checks if checks else ''}"
+        f"{'; exported as CSV' if table.export else ''}.\n\n{columns}{checks}"
     )
 
 
 def _expectation(of: Expectation) -> str:
-    limits = [
-        f"at least {of.minimum:g}" if of.minimum is not None else "",
-        f"at most {of.maximum:g}" if of.maximum is not None else "",
-    ]
-    return f"`{of.name}`: `{of.aggregate}` is {' and '.join(filter(None, limits))} ({of.severity})"
+    limits = limits_in_words(of.minimum, of.maximum)
+    return f"`{of.name}`: `{of.aggregate}` is {limits} ({of.severity})"
 
 
 def _parameters() -> str:

@@ -41,8 +41,8 @@ class Ended:
 NOW = sa.func.clock_timestamp()  # the database's: machines differ
 
 
-def _seconds(name: str) -> sa.ColumnElement[object]:
-    return sa.func.make_interval(0, 0, 0, 0, 0, 0, sa.bindparam(name, type_=sa.Float))
+def _interval(seconds: sa.ColumnElement[float]) -> sa.ColumnElement[object]:
+    return sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
 def next_epoch(database: sa.Connection) -> int:
@@ -100,6 +100,7 @@ def claim(
 
 def _claim() -> sa.Select[tuple[int, str, int, int, int]]:
     epoch = sa.bindparam("epoch", type_=sa.Integer)
+    deadline = NOW + _interval(sa.bindparam("seconds", type_=sa.Float))
     of_customer = ATTEMPT.c.customer_id == CUSTOMER.c.customer_id
     has_open = sa.exists().where(of_customer, ATTEMPT.c.outcome.is_(None))
     tries = sa.select(sa.func.count()).where(
@@ -121,9 +122,7 @@ def _claim() -> sa.Select[tuple[int, str, int, int, int]]:
         sa.insert(ATTEMPT)
         .from_select(
             ["customer_id", "version", "n", "epoch", "deadline"],
-            sa.select(
-                due.c.customer_id, due.c.version, due.c.total, epoch, NOW + _seconds("seconds")
-            ),
+            sa.select(due.c.customer_id, due.c.version, due.c.total, epoch, deadline),
         )
         .returning(ATTEMPT)
         .cte("opened")
@@ -186,7 +185,7 @@ def _record() -> sa.Update:
             is_doubtful=CUSTOMER.c.is_doubtful | (closed.c.outcome == Outcome.AMBIGUOUS),
             next_send=sa.case(
                 (closed.c.outcome.in_((Outcome.UNSENT, Outcome.STOP)), CUSTOMER.c.next_send),
-                (closed.c.waits > 0, NOW + sa.func.make_interval(0, 0, 0, 0, 0, 0, closed.c.waits)),
+                (closed.c.waits > 0, NOW + _interval(closed.c.waits)),
             ),
         )
     )

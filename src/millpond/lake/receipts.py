@@ -15,7 +15,7 @@ from typing import Any, Literal
 from millpond.catalog import zones
 from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
-from millpond.catalog.tables import Table
+from millpond.catalog.tables import Table, limits_in_words
 from millpond.lake.hdfs import Hdfs
 
 Outcome = Literal["published", "refused"]
@@ -47,14 +47,9 @@ class Check:
 
     def __str__(self) -> str:
         """The figure and its limits, as in a sentence."""
-        low = "" if self.minimum is None else f"at least {_number(self.minimum)}"
-        high = "" if self.maximum is None else f"at most {_number(self.maximum)}"
-        limits = " and ".join(part for part in (low, high) if part)
-        return f"{self.name} is {_number(self.figure)}, which must be {limits}"
-
-
-def _number(figure: float | None) -> str:
-    return "null" if figure is None else f"{figure:g}"
+        figure = "null" if self.figure is None else f"{self.figure:g}"
+        limits = limits_in_words(self.minimum, self.maximum)
+        return f"{self.name} is {figure}, which must be {limits}"
 
 
 @dataclass(frozen=True)
