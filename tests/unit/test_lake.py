@@ -81,6 +81,8 @@ def test_a_check_is_a_figure_and_its_limits_in_a_sentence() -> None:
     assert str(check) == "share is 0.05, which must be at least 0.1"
     both = replace(check, figure=None, maximum=1)
     assert str(both) == "share is null, which must be at least 0.1 and at most 1"
+    count = replace(check, name="rows_lost", figure=1234567.0, minimum=None, maximum=0)
+    assert str(count) == "rows_lost is 1234567, which must be at most 0"
 
 
 def test_csv_quotes_what_must_be_quoted_and_leaves_nulls_empty() -> None:

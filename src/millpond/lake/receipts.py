@@ -47,9 +47,15 @@ class Check:
 
     def __str__(self) -> str:
         """The figure and its limits, as in a sentence."""
-        figure = "null" if self.figure is None else f"{self.figure:g}"
         limits = limits_in_words(self.minimum, self.maximum)
-        return f"{self.name} is {figure}, which must be {limits}"
+        return f"{self.name} is {_in_words(self.figure)}, which must be {limits}"
+
+
+def _in_words(figure: float | None) -> str:
+    if figure is None:
+        return "null"
+    # A count with all its digits, a share with a few.
+    return f"{figure:g}" if figure % 1 else f"{figure:.0f}"
 
 
 @dataclass(frozen=True)
