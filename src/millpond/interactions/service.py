@@ -143,7 +143,7 @@ class CustomerService:
         return self._ask(self.contract.post_path, body, {"Idempotency-Key": key}, send_until)
 
     def _ask(self, path: str, body: str, headers: dict[str, str], send_until: float) -> Answer:
-        endpoint, generation = self._access.current
+        endpoint, reading = self._access.current
         fence.send_until.set(send_until)
         verify = endpoint.ca_file or True
         try:
@@ -151,7 +151,7 @@ class CustomerService:
             with self._session.send(
                 request, timeout=self._timeout, verify=verify, allow_redirects=False, stream=True
             ) as response:
-                return self._understand(response, generation)
+                return self._understand(response, reading)
         except fence.TooLateError:
             return Answer(Outcome.UNSENT, why="its deadline had passed")
         except requests.RequestException as error:
@@ -169,11 +169,11 @@ class CustomerService:
         found: requests.Session = self._local.session
         return found
 
-    def _understand(self, response: requests.Response, generation: int) -> Answer:
+    def _understand(self, response: requests.Response, reading: int) -> Answer:
         status = response.status_code
         if status == HTTPStatus.UNAUTHORIZED:
-            return self._access.refused(generation)
-        self._access.accepted(generation)
+            return self._access.refused(reading)
+        self._access.accepted(reading)
         wait = seconds_to_wait(response.headers.get("Retry-After"))
         why = f"it answered {status}"
         if status >= 500 or status in TRY_LATER:
@@ -201,8 +201,8 @@ def _request(
     ).prepare()
 
 
-STOPS = {403: "whom the connection customer_service names may not do this"}
-REDIRECTED = "redirects are not followed; give the connection customer_service the final address"
+STOPS = {403: f"whom {CONNECTION} names may not do this"}
+REDIRECTED = f"redirects are not followed; give {CONNECTION} the final address"
 
 
 class _Access:
@@ -214,20 +214,20 @@ class _Access:
         self._is_doubted = False
         self.current = (read(), 0)
 
-    def accepted(self, generation: int) -> None:
-        """The service let in whom that generation names."""
-        if self._is_doubted and generation == self.current[1]:
+    def accepted(self, reading: int) -> None:
+        """The service let in whom the connection named at that reading."""
+        if self._is_doubted and reading == self.current[1]:
             self._is_doubted = False
 
-    def refused(self, generation: int) -> Answer:
+    def refused(self, reading: int) -> Answer:
         """What a 401 means: RETRY as whom the connection names by now, or else STOP."""
         with self._lock:
-            if generation == self.current[1]:
+            if reading == self.current[1]:
                 if self._is_doubted:
-                    why = "it answered 401, also after the connection customer_service was read "
-                    return Answer(Outcome.STOP, 401, why=f"{why}again: mend its password or token")
+                    why = f"it answered 401, also after {CONNECTION} was read again"
+                    return Answer(Outcome.STOP, 401, why=f"{why}: mend its password or token")
                 self._is_doubted = True
-                self.current = (self._read(), generation + 1)
+                self.current = (self._read(), reading + 1)
         return Answer(Outcome.RETRY, 401, why="it answered 401; the connection is read again")
 
 
@@ -254,8 +254,8 @@ def _without_answer(error: requests.RequestException) -> Answer:
     reason = getattr(cause, "reason", cause)  # of urllib3's MaxRetryError
     name = type(reason or error).__name__
     if _is_of_certificate(reason):
-        why = f"its certificate is not trusted ({name}); name the CA's file in the connection"
-        return Answer(Outcome.STOP, why=f"{why} customer_service as ca_file")
+        remedy = f"name the CA's file in {CONNECTION} as ca_file"
+        return Answer(Outcome.STOP, why=f"its certificate is not trusted ({name}); {remedy}")
     if isinstance(
         reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
     ):
