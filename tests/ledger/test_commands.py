@@ -95,7 +95,7 @@ def test_opening_balances_come_before_the_first_apply(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", r"balances.csv does not begin with customer_id,interactions"),
+        ("", r"balances.csv does not begin with customer_id,interactions; give"),
         ("12,34\n", r"does not begin with customer_id,interactions"),
         ("customer_id,interactions\n12\n", r"line 2 of .* has 1 fields and not 2"),
         ("customer_id,interactions\n12,1\nc-1,5\n", r"line 3 of .*: c-1 is no customer's id"),
@@ -103,7 +103,7 @@ def test_opening_balances_come_before_the_first_apply(
         ("customer_id,interactions\n12,1.5\n", r"line 2 of .* has '1.5' interactions"),
         (f"customer_id,interactions\n12,{2**63}\n", r"line 2 of .* interactions; give a whole"),
         ("customer_id,interactions\n12,1\n 12,2\n", r"line 3 of .* has 12 a second time"),
-        ('customer_id,interactions\n"12,1\n', r"is no CSV in UTF-8"),
+        ('customer_id,interactions\n"12,1\n', r"is no CSV in UTF-8: .*; save it"),
     ],
 )
 def test_a_file_that_is_wrong_changes_nothing(

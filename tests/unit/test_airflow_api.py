@@ -108,7 +108,8 @@ def test_a_day_before_the_dags_first_is_refused(here: Settings, serve: Any) -> N
     with pytest.raises(MillpondError) as raised:
         runs.run_day(here, date(2019, 12, 31), {})
     assert str(raised.value) == (
-        "2019-12-31 is before the first day of daily_analytics, which is 2020-01-01"
+        "2019-12-31 is before the first day of daily_analytics, which is 2020-01-01; choose that "
+        "one or a later one"
     )
     assert airflow.changes() == []
 

@@ -119,7 +119,7 @@ def test_a_file_that_holds_no_key_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "key"
     file.touch(0o600)
     file.write_text(text)
-    with pytest.raises(MillpondError, match="is no key of persons: it has 64 hex digits"):
+    with pytest.raises(MillpondError, match="is no key of persons, which has 64 hex digits; re"):
         person_keys(file, lambda: True)
 
 

@@ -52,7 +52,7 @@ def test_a_copy_is_gone_when_it_has_been_used(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_not_an_absent_one(tmp_path: Path) -> None:
     put(tmp_path, b"undated")
     (tmp_path / "ratings" / f"ds={D}" / "u.data").mkdir(parents=True)
-    with pytest.raises(MillpondError, match=r"could not copy .*/ds=2026-11-22/u.data: Is a dir"):
+    with pytest.raises(MillpondError, match=r"could not copy .*/u.data: Is a dir.*; make it a"):
         fetched(tmp_path)
 
 

@@ -65,7 +65,7 @@ class AirflowApi:
         if datetime.fromisoformat(begin) < start:
             raise MillpondError(
                 f"{partition} is before the first {'hour' if is_hour else 'day'} of "
-                f"{self._dag_id}, which is {first}"
+                f"{self._dag_id}, which is {first}; choose that one or a later one"
             )
         body = {"logical_date": begin, "data_interval_start": begin, "data_interval_end": end}
         return str(self._dag("POST", "dagRuns", json=body)["dag_run_id"])

@@ -100,7 +100,10 @@ def person_keys(file: Path, is_needed: Callable[[], bool]) -> PersonKeys:
         raise MillpondError(f"others can read {file}; `chmod 600 {file}`")
     text = file.read_text().strip()
     if len(text) != 2 * KEY_BYTES or set(text) - set("0123456789abcdef"):
-        raise MillpondError(f"{file} is no key of persons: it has {2 * KEY_BYTES} hex digits")
+        raise MillpondError(
+            f"{file} is no key of persons, which has {2 * KEY_BYTES} hex digits; restore the one "
+            "that was there"
+        )
     return PersonKeys(bytes.fromhex(text))
 
 

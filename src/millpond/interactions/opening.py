@@ -78,7 +78,9 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
         with file.open(encoding="utf-8-sig", newline="") as text:
             rows = csv.reader(text, strict=True)
             if next(rows, None) != HEADER:
-                raise BadInputError(f"{file} does not begin with {','.join(HEADER)}")
+                raise BadInputError(
+                    f"{file} does not begin with {','.join(HEADER)}; give it that first line"
+                )
             for fields in rows:
                 if len(fields) != len(HEADER):
                     raise BadInputError(
@@ -87,4 +89,4 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
                     )
                 yield rows.line_num, fields
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"{file} is no CSV in UTF-8: {error}") from None
+        raise BadInputError(f"{file} is no CSV in UTF-8: {error}; save it as such") from None

@@ -84,7 +84,9 @@ def _read_file(location: str, copy: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise MillpondError(f"could not copy {location}: {error.strerror}") from error
+        raise MillpondError(
+            f"could not copy {location}: {error.strerror}; make it a file that Airflow may read"
+        ) from error
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (
         after.st_size,
         after.st_mtime_ns,
