@@ -49,6 +49,17 @@ def test_every_setting_exists(page: Path) -> None:
     assert named <= {setting.variable for setting in SETTINGS} | OTHER_VARIABLES
 
 
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)\)", page.read_text())
+    for place, heading in links:
+        target = page.parent / place if place else page
+        assert target.exists(), place
+        if heading:
+            headings = re.findall(r"^#+ (.+)", target.read_text(), re.MULTILINE)
+            assert heading in {text.lower().replace(" ", "-") for text in headings}
+
+
 def test_the_readme_has_the_addresses() -> None:
     here = Settings.from_env({})
     namenode = f"http://127.0.0.1:{here.port('namenode-http')}"
