@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from millpond.catalog.interactions import COUNTS
 from millpond.cli import main
 from millpond.interactions.apply import apply, decide
 from millpond.interactions.audit import compare_hour, compare_totals
@@ -28,6 +28,7 @@ from tests.ledger.world import (
     totals,
     versions,
 )
+from tests.receipts import RECEIPT
 
 
 @pytest.fixture
@@ -196,19 +197,7 @@ def test_nobody_is_erased_whom_the_ledger_does_not_know(ledger: Ledger, millpond
 def receipt(number: int, counted_: int, anonymous: int) -> Receipt:
     """A receipt of an hour's counts with these figures."""
     rows = {"in": counted_ + anonymous, "counted": counted_, "anonymous": anonymous}
-    value = dict.fromkeys(("run_id", "generation", "attempt", "application_id", "code_version"), "")
-    more = {"inputs": (), "checks": (), "seconds": {}, "with_tables": {}, "written_at": ""}
-    return Receipt.from_json(
-        {
-            **value,
-            **more,
-            "table": COUNTS.name,
-            "ds": str(ONE),
-            "number": number,
-            "outcome": "published",
-            "rows": {**rows, "quarantined": 0},
-        }
-    )
+    return replace(RECEIPT, number=number, rows={**rows, "quarantined": 0})
 
 
 HOUR = {"id:1": 2, EARLY.identity: 3, LATE.identity: 4}

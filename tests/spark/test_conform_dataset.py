@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from millpond.errors import BadInputError
 from millpond.lake.receipts import Check, Receipt
 from millpond.spark.lines import read_lines
 from spark_apps.conform_dataset import clean_rows, compared_with, judge_lines, stop_over_limit
+from tests.receipts import RECEIPT
 from tests.spark.judged import Outcome, few_files, judge, outcomes
 
 
@@ -106,23 +108,7 @@ def test_less_than_half_of_the_lines_of_the_date_before_is_a_warning(
 
 def receipt(rows_in: int) -> Receipt:
     """A receipt of the date before, of a file with that many lines."""
-    return Receipt(
-        table="clean_ratings",
-        ds="2026-11-21",
-        number=1,
-        outcome="published",
-        run_id="",
-        generation="",
-        attempt="",
-        application_id="",
-        inputs=(),
-        rows={"in": rows_in, "out": rows_in - 1, "quarantined": 1},
-        checks=(),
-        code_version="",
-        seconds={},
-        with_tables={},
-        written_at="",
-    )
+    return replace(RECEIPT, rows={"in": rows_in, "out": rows_in - 1, "quarantined": 1})
 
 
 def fits(line: str) -> bool:

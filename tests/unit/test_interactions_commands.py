@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +29,7 @@ from millpond.lake import receipts as lake
 from millpond.lake.offsets import HourOffsets, OffsetRange
 from millpond.lake.receipts import Receipt
 from millpond.lake.tables import StoredTable
+from tests.receipts import RECEIPT
 
 SEVEN = Hour(datetime(2026, 11, 22, 7, tzinfo=UTC))
 EIGHT, NINE = SEVEN.next, SEVEN.next.next
@@ -175,11 +176,8 @@ def offsets(hour: Hour, *ends: tuple[int, int], lost: int = 0) -> HourOffsets:
 
 def receipt(hour: Hour, number: int, **rows: int) -> Receipt:
     """A receipt of an hour's counts with these figures."""
-    texts = ("run_id", "generation", "attempt", "application_id", "code_version", "written_at")
-    value: dict[str, Any] = dict.fromkeys(texts, "")
-    value |= {"table": COUNTS.name, "ds": str(hour), "number": number, "outcome": "published"}
-    value |= {"rows": {"in": sum(rows.values()), **rows, "out": 3}, "with_tables": {}}
-    return Receipt.from_json(value | {"inputs": (), "checks": (), "seconds": {}})
+    said = {"in": sum(rows.values()), **rows, "out": 3}
+    return replace(RECEIPT, table=COUNTS.name, ds=str(hour), number=number, rows=said)
 
 
 # produce

@@ -1,5 +1,6 @@
 """Why an application ended as it did, and how long it took."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from millpond.errors import BadInputError, CheckFailedError, MillpondError, Supe
 from millpond.lake.receipts import Receipt
 from millpond.run import Run
 from millpond.yarn import Application
+from tests.receipts import RECEIPT
 
 RUN = Run(date(2026, 11, 22), "01a2-ours", 2, "scheduled__2026-11-23", "/millpond")
 OURS, OTHERS = "01a2-ours-1", "01a3-others-1"
@@ -78,23 +80,8 @@ def test_a_fault_ends_with_its_first_cause_and_what_yarn_says() -> None:
 
 
 def receipt(seconds: dict[str, float], written_at: float) -> Receipt:
-    return Receipt(
-        table="clean_ratings",
-        ds="2026-11-22",
-        number=1,
-        outcome="published",
-        run_id=RUN.run_id,
-        generation=RUN.generation,
-        attempt="1",
-        application_id="application_5_0001",
-        inputs=(),
-        rows={},
-        checks=(),
-        code_version="0",
-        seconds=seconds,
-        with_tables={},
-        written_at=datetime.fromtimestamp(written_at, UTC).isoformat(timespec="milliseconds"),
-    )
+    moment = datetime.fromtimestamp(written_at, UTC).isoformat(timespec="milliseconds")
+    return replace(RECEIPT, seconds=seconds, written_at=moment)
 
 
 def test_the_phases_of_an_application_add_up_to_the_time_of_its_task() -> None:

@@ -1,5 +1,6 @@
 """What `millpond run` says at its end, from one look at each table's receipts."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.cli import runs
 from millpond.lake.receipts import Check, Outcome, Receipt
+from tests.receipts import RECEIPT
 
 DAY = date(2026, 11, 22)
 GATE = Check("rmse", "error", passed=False, figure=2.0, minimum=None, maximum=1.0)
@@ -16,9 +18,7 @@ FEW = Check("mean_rating", "warn", passed=False, figure=1.0, minimum=1.5, maximu
 
 
 def receipt(table: str, outcome: Outcome, rows: int, *checks: Check) -> Receipt:
-    value = dict.fromkeys(Receipt.__dataclass_fields__, "")
-    given = {"table": table, "ds": str(DAY), "outcome": outcome, "rows": {"out": rows}}
-    return Receipt.from_json({**value, "inputs": (), **given, "checks": map(vars, checks)})
+    return replace(RECEIPT, table=table, outcome=outcome, rows={"out": rows}, checks=checks)
 
 
 def test_each_mart_then_each_warning_is_said(
