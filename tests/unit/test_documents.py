@@ -2,8 +2,8 @@
 
 import ast
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pytest
 
 from millpond.catalog.settings import PROJECT_DIR, SETTINGS, Settings
 from millpond.cli.main import COMMANDS
-from tests.bundled import MOVIES, TEMPERATURES, fitting
+from tests.bundled import RATINGS, TEMPERATURES, fitting, lines
+from tests.oracles import latest_ratings, min_temperatures, popular_movies
 
 DOCS = PROJECT_DIR / "docs"
 PAGES = [*PROJECT_DIR.glob("*.md"), *DOCS.rglob("*.md")]
@@ -98,103 +99,45 @@ def test_sentences_of_failures_are_those_of_the_code() -> None:
     assert [e for e in explained if not any(e in sentence for sentence in code)] == []
 
 
-def fits(line: str) -> bool:
-    """Whether a line of the bundled ratings is one: four numbers, a user, and 1 to 5 stars."""
-    fields = line.split("\t")
-    return (
-        len(fields) == 4
-        and all(map(str.isdecimal, fields))
-        and fields[0] != "0"
-        and fields[2] in set("12345")
-    )
-
-
-def latest_of(lines: Iterable[str]) -> dict[tuple[str, str], float]:
-    """Of one user's ratings of a movie the latest counts; by user and movie."""
-    latest: dict[tuple[str, str], tuple[int, int, float]] = {}
-    for number, line in enumerate(lines, start=1):
-        if fits(line):
-            user, movie, rating, second = line.split("\t")
-            candidate = (int(second), number, float(rating))
-            latest[user, movie] = max(candidate, latest.get((user, movie), candidate))
-    return {pair: rating for pair, (*_, rating) in latest.items()}
-
-
-def histogram_of(lines: Iterable[str]) -> dict[float, int]:
-    """The oracle of rating_histogram."""
-    return dict(Counter(latest_of(lines).values()))
-
-
-def popular_of(lines: Iterable[str]) -> list[tuple[int, str | None, int, float]]:
-    """The oracle of popular_movies: movie, title, ratings and their mean, the most rated first."""
-    titles = {fields[0]: fields[1] for fields in fitting(MOVIES)}
-    rated = defaultdict(list)
-    for (_, movie), rating in latest_of(lines).items():
-        rated[movie].append(rating)
-    rows = [(int(m), titles.get(m), len(r), sum(r) / len(r)) for m, r in rated.items()]
-    return sorted(rows, key=lambda row: (-row[2], row[0]))
-
-
-def coldest() -> dict[str, Decimal]:
-    """The oracle of min_temperatures: each station's lowest minimum that nobody doubts."""
-    lowest: dict[str, int] = {}
-    for station, _, element, value, _, doubt, *_ in fitting(TEMPERATURES):
-        if element == "TMIN" and value != "-9999" and not doubt:
-            lowest[station] = min(int(value), lowest.get(station, int(value)))
-    return {station: Decimal(tenths) / 10 for station, tenths in lowest.items()}
-
-
-@pytest.fixture
-def ratings() -> list[str]:
-    """The lines of the bundled ratings."""
-    return (PROJECT_DIR / "include/data/ratings/u.data").read_text().splitlines()
-
-
 @pytest.fixture
 def tutorial() -> str:
     return (DOCS / "tutorial" / "first-day.md").read_text()
 
 
-def test_the_tutorial_shows_the_histograms_of_the_bundled_data(
-    ratings: list[str], tutorial: str
-) -> None:
+def test_the_tutorial_shows_the_histograms_of_the_bundled_data(tutorial: str) -> None:
     blocks = re.findall(r"```\n( +rating +ratings +ds.*?)```", tutorial, re.DOTALL)
     shown = [re.findall(r"(\d\.\d) +(\d+) ", block) for block in blocks]
     assert [{float(stars): int(count) for stars, count in block} for block in shown] == [
-        histogram_of(ratings),
-        histogram_of(ratings[:1000]),
+        Counter(latest_ratings().values()),
+        Counter(latest_ratings(1000).values()),
     ]
 
 
-def test_the_tutorial_counts_the_lines_of_the_bundled_data(
-    ratings: list[str], tutorial: str
-) -> None:
-    lines, clean = len(ratings), sum(map(fits, ratings))
-    rows = f"`in` {lines}, `quarantined` {lines - clean}, `out` {clean}"
+def test_the_tutorial_counts_the_lines_of_the_bundled_data(tutorial: str) -> None:
+    all_, clean = lines(RATINGS), fitting(RATINGS)
+    rows = f"`in` {len(all_)}, `quarantined` {len(all_) - len(clean)}, `out` {len(clean)}"
     assert rows in " ".join(tutorial.split())
-    assert all(map(fits, ratings[:1000]))  # or the spoilt file would have more than twenty
+    # The first thousand all fit, or the spoilt file would have more than twenty that do not.
+    assert [line.split("\t") for line in all_[:1000]] == clean[:1000]
 
 
-def test_the_tutorial_shows_the_most_rated_movies_of_the_bundled_data(
-    ratings: list[str], tutorial: str
-) -> None:
+def test_the_tutorial_shows_the_most_rated_movies_of_the_bundled_data(tutorial: str) -> None:
     [block] = re.findall(
         r"```\n +movie_id +title +ratings +average.*?\n(.*?)```", tutorial, re.DOTALL
     )
     shown = re.findall(r"^ +(\d+)   (.*?) +(\d+)   ([\d.]+) ", block, re.MULTILINE)
-    assert [(int(m), title, int(n), float(mean)) for m, title, n, mean in shown] == popular_of(
-        ratings
-    )[:3]
+    found = [(int(m), title, int(n), float(mean)) for m, title, n, mean in shown]
+    assert found == [tuple(row.values()) for row in popular_movies()[:3]]
 
 
 def test_the_tutorial_charts_the_minima_of_the_bundled_data(tutorial: str) -> None:
     [block] = re.findall(r"```\n +station +min_celsius\n(.*?)```", tutorial, re.DOTALL)
     shown = re.findall(r"^  (\w+) +(\S+) +(-\d+\.\d)$", block, re.MULTILINE)
-    assert {station: Decimal(value) for station, _, value in shown} == coldest()
+    coldest = {row["station"]: Decimal(row["min_celsius"]) for row in min_temperatures()}
+    assert {station: Decimal(value) for station, _, value in shown} == coldest
     # 40 characters are the lowest of all; a half or an eighth at an end rounds a bar up.
-    least = min(coldest().values())
     for station, bar, _ in shown:
-        assert abs(len(bar) - 40 * coldest()[station] / least) < 1
+        assert abs(len(bar) - 40 * coldest[station] / min(coldest.values())) < 1
     stations = {fields[0] for fields in fitting(TEMPERATURES)}
     assert len(stations) == 10
     assert len(stations - {station for station, *_ in shown}) == 1
