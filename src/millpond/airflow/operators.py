@@ -14,16 +14,13 @@ from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    AirflowTaskTimeout,
-)
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from millpond.airflow.dates import run_partition
 from millpond.airflow.driver_log import quote
 from millpond.airflow.ending import end, end_generation, is_wanted_still
+from millpond.airflow.failures import as_airflow_failure
 from millpond.airflow.following import follow
 from millpond.airflow.generations import (
     Attempt,
@@ -46,7 +43,7 @@ from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
 from millpond.crash import crash_point
-from millpond.errors import BadInputError, CheckFailedError, MillpondError, SupersededError
+from millpond.errors import MillpondError
 from millpond.lake.receipts import Receipt
 from millpond.patience import patiently
 from millpond.run import Run
@@ -101,16 +98,13 @@ class YarnSparkOperator(SparkSubmitOperator):
         skip_unless_wanted(context, self.analyses)
         supervisor = os.getppid()
         try:
-            self._execute(context)
+            with as_airflow_failure():
+                self._execute(context)
         except AirflowTaskTimeout:
             # Without its supervisor this process is an orphan, and the application the next try's.
             if os.getppid() == supervisor:
                 self._end_everything()
             raise
-        except (BadInputError, CheckFailedError, SupersededError) as error:
-            raise AirflowFailException(str(error)) from None
-        except MillpondError as error:
-            raise AirflowException(str(error)) from None
         finally:
             # Airflow may still call on_kill while it reports how the task ended.
             self._is_over = True
