@@ -17,12 +17,12 @@ from millpond.cli.airflow_api import HOURLY, AirflowApi
 from millpond.cluster import postgres
 from millpond.errors import MillpondError
 from millpond.interactions import topic
-from millpond.interactions.history import first_violation, read_history, read_ranges
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import IDENTITY
 from tests.faults.holding import until
 from tests.faults.test_parts import kill, up
 from tests.faults.world import HOURS, LAST
+from tests.history import first_violation, read_history, read_ranges
 from tests.integration.local_platform import Platform, apart
 from tests.ledger.reference import Reference
 

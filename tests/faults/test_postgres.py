@@ -17,9 +17,9 @@ from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
 from millpond.interactions.apply import apply
 from millpond.interactions.counted import CountedHour
-from millpond.interactions.history import first_violation, read_history
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import CUSTOMER
+from tests.history import first_violation, read_history
 from tests.ledger.postgresql import Server, server
 from tests.ledger.posting import Posting
 from tests.ledger.world import EARLY, ONE, TWO, contributions, counted, totals, versions

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from millpond.catalog.settings import Settings
 from millpond.interactions.apply import apply
 from millpond.interactions.counted import CountedHour, Names, keys_of
-from millpond.interactions.history import first_violation, read_history
 from millpond.interactions.identities import customer_id
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.post import Poster
 from millpond.interactions.resolve import asking, register, resolve
 from millpond.interactions.schema import CUSTOMER
+from tests.history import first_violation, read_history
 from tests.ledger.posting import PACE
 from tests.ledger.reference import Reference
 from tests.ledger.world import FIVE, FOUR, THREE

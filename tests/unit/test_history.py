@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from millpond.catalog.partitions import Hour
-from millpond.interactions.history import History, first_violation
+from tests.history import History, first_violation
 
 SEVEN = Hour(datetime(2026, 11, 22, 7, tzinfo=UTC))
 EIGHT = SEVEN.next
