@@ -15,6 +15,9 @@ import millpond
 from millpond.catalog.partitions import Hour, Partition
 from millpond.errors import MillpondError
 
+# The packages whose modules an application imports.
+SHAPING = ("catalog", "interactions", "lake", "spark")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -97,9 +100,9 @@ def code_version(application: Path) -> str:
     modules that an application can import, by name and content.
     """
     package = Path(millpond.__file__).parent
-    shaping = [package / "catalog", package / "lake", package / "spark"]
-    modules = sorted(file for folder in shaping for file in folder.rglob("*.py"))
+    folders = [package / name for name in SHAPING]
+    modules = sorted(file for folder in folders for file in folder.rglob("*.py"))
     digest = hashlib.sha256()
-    for file in (application, *modules):
+    for file in (application, *sorted(package.glob("*.py")), *modules):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return f"{millpond.__version__}+{digest.hexdigest()[:12]}"

@@ -1,5 +1,6 @@
 """The contract between an operator and an application."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+import millpond
 from millpond.catalog.partitions import Hour
+from millpond.catalog.settings import PROJECT_DIR
 from millpond.errors import MillpondError
-from millpond.run import Run, code_version
+from millpond.run import SHAPING, Run, code_version
 
 DAY = date(2026, 11, 22)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,3 +71,11 @@ def test_the_code_version_changes_with_the_application_and_nothing_else(tmp_path
     assert code_version(application) == before
     application.write_text("answer = 42\n")
     assert code_version(application) != before
+
+
+def test_the_code_version_is_of_all_that_an_application_imports() -> None:
+    package = Path(millpond.__file__).parent
+    folders = [PROJECT_DIR / "spark_apps", *(package / name for name in SHAPING)]
+    code = [file.read_text() for folder in folders for file in folder.rglob("*.py")]
+    imported = {name for text in code for name in re.findall(r"^from millpond\.(\w+)", text, re.M)}
+    assert imported - {file.stem for file in package.glob("*.py")} == set(SHAPING)
