@@ -1,5 +1,6 @@
 """YARN's ResourceManager over REST: what runs, how it ended, and an end to it."""
 
+import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ LIVE_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING")
 TIMEOUT_SECONDS = (3, 5)
 # Airflow gives a task that it ends 5 s in all.
 HURRIED_SECONDS = (1, 2)
+# OpenSSL's codes for a certificate that is signed by itself, or by somebody unknown.
+UNKNOWN_ISSUER = (18, 19, 20, 21)
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class ResourceManager:
             except _NotActiveError as error:
                 troubles.append(f"{address}: {error}")
             except requests.RequestException as error:
-                troubles.append(f"{address}: {type(error).__name__}")
+                troubles.append(f"{address}: {_trouble(error)}")
         raise MillpondError(
             f"no ResourceManager answers ({'; '.join(troubles)}); `millpond status` says whether "
             "YARN is up; MILLPOND_YARN_URL names its addresses"
@@ -187,11 +190,32 @@ class ResourceManager:
 
     def _request(self, method: str, address: str, path: str, **content: Any) -> requests.Response:
         url = f"{address}/ws/v1/cluster/{path}"
-        return self._session.request(method, url, timeout=self._timeout, **content)
+        answer = self._session.request(method, url, timeout=self._timeout, **content)
+        if answer.status_code == requests.codes.temporary_redirect:
+            # It leads nowhere: a standby that finds no active one.
+            raise _NotActiveError("STANDBY")
+        return answer
 
 
 class _NotActiveError(Exception):
     """What a ResourceManager says it is instead."""
+
+
+def _trouble(error: requests.RequestException) -> str:
+    """What kept an answer away, in a few words."""
+    if (refused := _refused_certificate(error)) is None:
+        return type(error).__name__
+    why = refused.verify_message.rstrip(".")
+    if refused.verify_code in UNKNOWN_ISSUER:
+        why = f"{why}: name its authority's file in MILLPOND_YARN_CA"
+    return f"its certificate is refused, {why}"
+
+
+def _refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """What it is about, if it is that: requests and urllib3 wrap it."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def session(ca: Path | None) -> requests.Session:

@@ -14,7 +14,7 @@ Answer = tuple[int, Any]
 class Answers(BaseAdapter):
     """Answers each request by a function of its method and URL; keeps what was asked.
 
-    An answer of 307 leads to the URL that is its content.
+    An answer of 307 leads to the URL that is its content, or nowhere.
     """
 
     def __init__(self, answer: Callable[[str, str], Answer | Exception]) -> None:
@@ -33,7 +33,7 @@ class Answers(BaseAdapter):
         if isinstance(answered, Exception):
             raise answered
         status, content = answered
-        headers = {"Location": content.decode()} if status == 307 else {}
+        headers = {"Location": content.decode()} if status == 307 and content else {}
         return response(request, status, content, headers)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """The ResourceManager over REST."""
 
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,20 @@ def test_a_standby_leads_to_the_active_one() -> None:
     assert redirecting.asked[-1][1] == "http://active:8088/ws/v1/cluster/apps?applicationTags=mp-a"
 
 
+def test_a_standby_that_leads_nowhere_has_no_answer() -> None:
+    # So says one that finds no active one, of everything but itself.
+    answers = Answers(lambda _, url: info("STANDBY") if url.endswith("/info") else (307, b""))
+    standby = manager(answers)
+    for ask in (
+        lambda: standby.application("application_5_0001"),
+        lambda: standby.kill("application_5_0001"),
+        standby.live,
+        standby.room,
+    ):
+        with pytest.raises(MillpondError, match=r"\(http://one:8088: STANDBY\)"):
+            ask()
+
+
 def test_a_redirected_kill_stays_a_kill() -> None:
     def answer(_: str, url: str) -> Answer:
         is_standby = url.startswith("http://standby")
@@ -203,6 +218,31 @@ def test_silence_is_one_sentence_with_every_address() -> None:
         "ConnectTimeout); `millpond status` says whether YARN is up; MILLPOND_YARN_URL names its "
         "addresses"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "why"),
+    [
+        (
+            20,
+            "unable to get local issuer certificate",
+            "unable to get local issuer certificate: name its authority's file in MILLPOND_YARN_CA",
+        ),
+        (
+            62,
+            "Hostname mismatch, certificate is not valid for 'one'.",
+            "Hostname mismatch, certificate is not valid for 'one'",
+        ),
+    ],
+)
+def test_a_refused_certificate_says_why(code: int, message: str, why: str) -> None:
+    refused = ssl.SSLCertVerificationError()
+    refused.verify_code, refused.verify_message = code, message
+    error = requests.exceptions.SSLError()
+    error.__cause__ = refused
+    with pytest.raises(MillpondError) as raised:
+        manager(Answers(lambda *_: error)).room()
+    assert f"(http://one:8088: its certificate is refused, {why});" in str(raised.value)
 
 
 def test_room_is_what_is_free_of_what_there_is() -> None:

@@ -65,11 +65,14 @@ SETTINGS = (
     Setting(
         "MILLPOND_YARN_URL",
         "http://127.0.0.1:<base+88>",
-        "the ResourceManager's web address, or those of several by commas. Give hosts with a dot: "
-        "Airflow's log makes no links of others",
+        "the ResourceManager's web address, or those of several by commas: the active one answers. "
+        "Give hosts with a dot: Airflow's log makes no links of others",
     ),
     Setting(
-        "MILLPOND_YARN_CA", "", "PEM file of the authorities that sign YARN's https:// certificates"
+        "MILLPOND_YARN_CA",
+        "",
+        "PEM file of the authorities that sign YARN's https:// certificates; without it those that "
+        "come with Python's `requests`",
     ),
     Setting(
         "MILLPOND_YARN_SILENCE",
