@@ -245,7 +245,7 @@ def test_an_expired_token_is_renewed_once_and_then_the_run_stops(posting: Postin
 def test_a_certificate_that_nobody_vouches_for_stops_the_run(
     posting: Posting, tmp_path: Path
 ) -> None:
-    server = RawServer(b"", tls(certificate_of("127.0.0.1", tmp_path)))
+    server = RawServer(b"", tls(certificate_of("IP:127.0.0.1", tmp_path)))
     url = f"https://127.0.0.1:{server.port}"
     posting.service = CustomerService(lambda: Endpoint(url), CONTRACT)
     posting.total(map(str, range(50)))

@@ -54,13 +54,17 @@ def request_of(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def certificate_of(address: str, folder: Path) -> Path:
-    """A key and a certificate that it signed itself, in one file."""
+def certificate_of(name: str, folder: Path, authority: Path | None = None) -> Path:
+    """A key and a certificate in one file, signed by an authority made likewise, or by itself.
+
+    `name` is whom it is for, such as `IP:127.0.0.1` or `DNS:localhost`.
+    """
     key, certificate = folder / "server.key", folder / "server.pem"
     files = ["-keyout", str(key), "-out", str(certificate)]
-    name = ["-subj", "/CN=test", "-addext", f"subjectAltName=IP:{address}"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *name]
-    subprocess.run(command, check=True, capture_output=True)
+    subject = ["-subj", f"/CN={name.split(':')[1]}", "-addext", f"subjectAltName={name}"]
+    signer = ["-CA", str(authority), "-CAkey", str(authority)] if authority else []
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    subprocess.run([*command, *files, *subject, *signer], check=True, capture_output=True)
     certificate.write_text(certificate.read_text() + key.read_text())
     return certificate
 

@@ -235,7 +235,7 @@ def test_threads_that_are_refused_together_read_a_token_once(reference: Referenc
 
 
 def test_a_certificate_that_nobody_vouches_for_stops(serve: Serve, tmp_path: Path) -> None:
-    certificate = certificate_of("127.0.0.1", tmp_path)
+    certificate = certificate_of("IP:127.0.0.1", tmp_path)
     server = serve(OK, tls(certificate))
     answer = post(at(server, "https"))
     assert answer.outcome == Outcome.STOP

@@ -145,7 +145,7 @@ def concurrent_applications(memory_mb: int) -> int:
 
 def core_site(settings: Settings) -> str:
     """Hadoop's core-site.xml."""
-    return _site(
+    return hadoop_site(
         {
             "fs.defaultFS": local_hdfs_url(settings),
             "hadoop.tmp.dir": str(settings.home / "hadoop-tmp"),
@@ -157,7 +157,7 @@ def core_site(settings: Settings) -> str:
 
 def hdfs_site(settings: Settings) -> str:
     """Hadoop's hdfs-site.xml."""
-    return _site(
+    return hadoop_site(
         {
             "dfs.namenode.name.dir": (settings.home / "hdfs" / "name").as_uri(),
             "dfs.datanode.data.dir": (settings.home / "hdfs" / "data").as_uri(),
@@ -183,7 +183,7 @@ def hdfs_site(settings: Settings) -> str:
 
 def yarn_site(settings: Settings, memory_mb: int) -> str:
     """Hadoop's yarn-site.xml."""
-    return _site(
+    return hadoop_site(
         {
             "yarn.resourcemanager.hostname": LOOPBACK,
             "yarn.resourcemanager.bind-host": LOOPBACK,
@@ -258,7 +258,7 @@ def yarn_site(settings: Settings, memory_mb: int) -> str:
 def capacity_scheduler() -> str:
     """YARN's capacity-scheduler.xml, which its jars do not bring."""
     queue = "yarn.scheduler.capacity.root"
-    return _site(
+    return hadoop_site(
         {
             f"{queue}.queues": "default",
             f"{queue}.default.capacity": "100",
@@ -553,7 +553,8 @@ def _keep_password(settings: Settings) -> None:
         write_private(file, json.dumps(passwords))
 
 
-def _site(properties: Mapping[str, str]) -> str:
+def hadoop_site(properties: Mapping[str, str]) -> str:
+    """A file of Hadoop's configuration."""
     rows = (
         f"  <property><name>{name}</name><value>{escape(value)}</value></property>\n"
         for name, value in properties.items()
