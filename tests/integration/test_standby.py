@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
 from millpond.yarn import ResourceManager
 from tests.integration.resource_managers import RM1, RM2, Pair, two
 from tests.ledger.servers import certificate_of
+from tests.waiting import until
 
 UNKNOWN = "application_5_0001"
 
@@ -28,21 +28,14 @@ def client(pair: Pair, *ids: str) -> ResourceManager:
 
 
 def trusting(authority: Path | None, *addresses: str) -> ResourceManager:
-    urls, ca = ",".join(addresses), str(authority or "")
-    return ResourceManager.of(
-        Settings.from_env({"MILLPOND_YARN_URL": urls, "MILLPOND_YARN_CA": ca})
-    )
+    given = {"MILLPOND_YARN_URL": ",".join(addresses), "MILLPOND_YARN_CA": str(authority or "")}
+    return ResourceManager.of(Settings.from_env({**given, "MILLPOND_YARN_SILENCE": "0"}))
 
 
-@retry(
-    retry=retry_if_result(lambda state: state != "ACCEPTED"),
-    wait=wait_fixed(0.1),
-    stop=stop_after_delay(30),
-)
-def wait_until_accepted(yarn: ResourceManager, id_: str) -> str | None:
+def is_accepted(yarn: ResourceManager, id_: str) -> bool:
     """Then it is also in the store that both read."""
     found = yarn.application(id_)
-    return found.state if found else None
+    return found is not None and found.state == "ACCEPTED"
 
 
 def test_two_standbys_are_not_believed_to_know_nothing(pair: Pair) -> None:
@@ -75,7 +68,7 @@ def test_an_application_is_ended_through_the_standby(pair: Pair) -> None:
     pair.have_active(RM1)
     active, standby = client(pair, RM1), client(pair, RM2)
     id_ = pair.submit(RM1)
-    wait_until_accepted(active, id_)
+    until(lambda: is_accepted(active, id_))
     assert [application.id for application in standby.live()] == [id_]
     standby.end([id_], 30)
     killed = active.application(id_)
@@ -88,7 +81,7 @@ def test_a_failover_is_followed(pair: Pair) -> None:
     pair.have_active(RM1)
     yarn = client(pair, RM1, RM2)
     id_ = pair.submit(RM1)
-    wait_until_accepted(yarn, id_)
+    until(lambda: is_accepted(yarn, id_))
     pair.kill(RM1)
     left = re.escape(f"({pair.url(RM1)}: ConnectionError; {pair.url(RM2)}: STANDBY);")
     with pytest.raises(MillpondError, match=left):
