@@ -37,7 +37,6 @@ class Application:
     diagnostics: str
     tags: frozenset[str]
     asked: str
-    tracking_url: str
     log_url: str
     started: int
     launched: int
@@ -235,7 +234,6 @@ def _application(app: dict[str, Any]) -> Application:
         diagnostics=app.get("diagnostics") or "",
         tags=frozenset(filter(None, app.get("applicationTags", "").split(","))),
         asked=" and ".join(_container(asked) for asked in _anywhere(app)),
-        tracking_url=app.get("trackingUrl") or "",
         log_url=app.get("amContainerLogs") or "",
         started=app.get("startedTime", 0),
         launched=app.get("launchTime", 0),

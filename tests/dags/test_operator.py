@@ -68,7 +68,6 @@ class World(ResourceManager):
             diagnostics="",
             tags=frozenset(tags.split(",")),
             asked="",
-            tracking_url="",
             log_url="" if state == "ACCEPTED" else f"http://localhost:8042/node/{id_}",
             started=0,
             launched=0,

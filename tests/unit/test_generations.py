@@ -100,7 +100,6 @@ def application(
         diagnostics="",
         tags=frozenset({tag, attempt_tag(tag, attempt), "mp-local-target"}),
         asked="",
-        tracking_url="",
         log_url="",
         started=0,
         launched=0,

@@ -26,7 +26,6 @@ def ended(state: str = "FINISHED", final_status: str = "FAILED", **values: Any) 
         final_status=final_status,
         tags=frozenset(),
         asked="",
-        tracking_url="",
         log_url="",
         **{**unset, **values},
     )
