@@ -9,8 +9,9 @@ from xml.etree import ElementTree as ET
 import psutil
 import pytest
 
-from millpond.catalog.analyses import ANALYSES, Size
+from millpond.catalog.analyses import all_sizes
 from millpond.catalog.settings import PORT_OFFSETS, Settings
+from millpond.catalog.sizes import SMALL
 from millpond.cluster import config, daemons
 from millpond.cluster.config import Secrets
 
@@ -90,7 +91,7 @@ def test_one_application_fits_into_the_smallest_machine(settings: Settings) -> N
     step = int(yarn["yarn.scheduler.minimum-allocation-mb"])
     container = 1024 + 384  # the heap, and what Spark adds at least
     assert container % step == 0
-    assert Size().total_mb == 2 * container <= int(yarn["yarn.nodemanager.resource.memory-mb"])
+    assert SMALL.total_mb == 2 * container <= int(yarn["yarn.nodemanager.resource.memory-mb"])
     assert container <= int(yarn["yarn.scheduler.maximum-allocation-mb"])
 
 
@@ -106,7 +107,7 @@ def test_all_applications_of_the_pool_fit_into_the_queue(
         ]
     )
     slots = config.concurrent_applications(config.yarn_memory_mb())
-    largest = sorted((of.size.total_mb for of in ANALYSES), reverse=True)
+    largest = sorted((size.total_mb for size in all_sizes()), reverse=True)
     assert sum(largest[:slots]) <= queue
     assert slots == (2 if machine_gb >= 12 else 1)
 

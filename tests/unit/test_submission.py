@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from millpond.airflow.submission import SubmitClient, complaint, refuse_secrets, size_options
-from millpond.catalog.analyses import Size
+from millpond.catalog.sizes import Size
 from millpond.errors import MillpondError
 from tests.waiting import until
 

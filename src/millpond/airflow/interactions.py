@@ -17,10 +17,10 @@ from millpond.airflow.defaults import SERVICE_POOL, YARN_POOL
 from millpond.airflow.failures import as_airflow_failure
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.submission import size_options
-from millpond.catalog.analyses import Size
 from millpond.catalog.interactions import COUNTS, Contract, Keys
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
+from millpond.catalog.sizes import COUNT
 from millpond.interactions.apply import apply_hour
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.post import Poster, seconds_to_post
@@ -52,9 +52,7 @@ def count_task() -> YarnSparkOperator:
         arguments=("--kafka", settings.kafka_servers, "--keys", keys),
         table=COUNTS,
         analyses=(),
-        # A million messages of 64 partitions: 105 s with two cores and 176 s with one, on two cores
-        # that others used as well.
-        **size_options(Size(cores=2)),
+        **size_options(COUNT),
         pool=YARN_POOL,
         outlets=[Asset(COUNTS.name, uri=f"{settings.hdfs_url}{settings.root}/{COUNTS.path}")],
     )

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from millpond.catalog.analyses import Size
+from millpond.catalog.sizes import Size
 from millpond.crash import crash_point
 from millpond.errors import MillpondError
 

@@ -13,9 +13,10 @@ from millpond.airflow.failures import as_airflow_failure
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.selection import skip_unless_wanted
 from millpond.airflow.submission import size_options
-from millpond.catalog.analyses import ANALYSES, Analysis, Size
+from millpond.catalog.analyses import ANALYSES, Analysis
 from millpond.catalog.datasets import Dataset, dataset
 from millpond.catalog.settings import Settings
+from millpond.catalog.sizes import SMALL
 from millpond.staging.stage import stage
 
 
@@ -34,7 +35,7 @@ def conform_task(of: Dataset) -> YarnSparkOperator:
         arguments=("--dataset", of.name),
         table=of.clean,
         analyses=_readers(of.name),
-        **size_options(Size()),
+        **size_options(SMALL),
         pool=YARN_POOL,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from millpond.catalog import interactions
 from millpond.catalog.datasets import DATASETS
+from millpond.catalog.sizes import COUNT, SMALL, Size
 from millpond.catalog.tables import Column, Expectation, Table
 from millpond.errors import BadInputError
 
@@ -40,31 +41,6 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Size:
-    """What an application asks YARN for: heaps in MB, executors, cores of each, and the queue.
-
-    The default is enough for all that is bundled, and two of them fit beside the daemons of a
-    machine of 12 GB. Without a queue, that of Airflow's connection is taken.
-    """
-
-    driver_mb: int = 1024
-    executor_mb: int = 1024
-    executors: int = 1
-    cores: int = 1
-    queue: str | None = None
-
-    @property
-    def total_mb(self) -> int:
-        """The memory of all its containers."""
-        return _container_mb(self.driver_mb) + self.executors * _container_mb(self.executor_mb)
-
-
-def _container_mb(heap_mb: int) -> int:
-    """What Spark asks for: a tenth more, at least 384 MB, for all that is no heap, Python too."""
-    return heap_mb + max(384, heap_mb // 10)
-
-
-@dataclass(frozen=True)
 class Analysis:
     """A question answered by `spark_apps/<name>.py` into the mart of the same name.
 
@@ -84,7 +60,7 @@ class Analysis:
     export: bool = True
     parameters: tuple[Parameter, ...] = ()
     companions: tuple[Table, ...] = ()
-    size: Size = Size()
+    size: Size = SMALL
     priority: int = 1
 
     def __post_init__(self) -> None:
@@ -294,6 +270,11 @@ ANALYSES = (
 def analysis(name: str) -> Analysis:
     """The analysis of that name; KeyError if there is none."""
     return {a.name: a for a in ANALYSES}[name]
+
+
+def all_sizes() -> tuple[Size, ...]:
+    """What the applications ask YARN for, each kind once."""
+    return (SMALL, COUNT, *(analysis.size for analysis in ANALYSES))
 
 
 def all_tables() -> tuple[Table, ...]:

@@ -19,9 +19,10 @@ from xml.sax.saxutils import escape
 
 import psutil
 
-from millpond.catalog.analyses import ANALYSES, Size
+from millpond.catalog.analyses import all_sizes
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import PROJECT_DIR, Settings
+from millpond.catalog.sizes import SMALL
 from millpond.cluster import jars
 from millpond.cluster.java import java_home
 
@@ -139,7 +140,7 @@ def concurrent_applications(memory_mb: int) -> int:
 
     Of more than it holds, each may get its driver and none an executor, and all wait for ever.
     """
-    largest = max(of.size.total_mb for of in ANALYSES)
+    largest = max(size.total_mb for size in all_sizes())
     return max(1, min(MOST_APPLICATIONS, memory_mb // largest))
 
 
@@ -288,7 +289,7 @@ def spark_defaults(settings: Settings) -> str:
     history = f"{local_hdfs_url(settings)}/spark-history"
     python = str(venv_bin() / "python")
     spark_jvm = f"{SHORT_JVM} -XX:SharedArchiveFile={CLASS_ARCHIVE}"
-    size = Size()
+    size = SMALL
     values = {
         # Jars that every container reads from this disk; otherwise each submission uploads 462 MB.
         "spark.yarn.jars": f"local:{spark_home()}/jars/*,local:{extras}",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import requests
 
-from millpond.catalog.analyses import Size
 from millpond.catalog.settings import Settings
+from millpond.catalog.sizes import SMALL
 from millpond.cluster import config, health, jars, platform, ports, postgres
 from millpond.cluster.java import require_java
 from millpond.errors import MillpondError
@@ -157,7 +157,7 @@ def _yarn(settings: Settings) -> Iterator[Check]:
 
 def room_on_yarn(metrics: dict[str, int], applications: list[str]) -> Check:
     """Whether one more application fits, from the ResourceManager's metrics."""
-    asked = Size().total_mb
+    asked = SMALL.total_mb
     total, free = metrics["totalMB"], metrics["availableMB"]
     found = (
         f"an application asks for {asked} MB and 2 cores; {metrics['activeNodes']} node has "

@@ -17,8 +17,9 @@ from pendulum import datetime
 from millpond.airflow.defaults import DAG_DEFAULTS, TASK_DEFAULTS
 from millpond.airflow.operators import YarnSparkOperator
 from millpond.airflow.submission import size_options
-from millpond.catalog.analyses import RATING_HISTOGRAM, Size
+from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.catalog.settings import Settings
+from millpond.catalog.sizes import Size
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Receipts
 
