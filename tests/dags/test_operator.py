@@ -547,12 +547,14 @@ def test_a_fault_ends_with_the_drivers_last_lines_and_their_first_cause(
 ) -> None:
     caplog.set_level("INFO", driver_log.__name__)
     said = ["Traceback (most recent call last):", "ValueError: no such station", "bye"]
-    monkeypatch.setattr(driver_log, "last_lines", lambda url, _: said if "0001" in url else [])
+    monkeypatch.setattr(
+        driver_log, "last_lines", lambda url, _: {"stdout": said} if "0001" in url else {}
+    )
     monkeypatch.setattr(operators, "follow", lambda _, application, *__: application)
     with pytest.raises(AirflowException, match="nobody says why"):
         task().execute(world.attempt(FIRST))
     assert caplog.messages == [
-        "the driver's last 3 lines:",
+        "the driver's last 3 lines, stdout:",
         *said,
         "first cause: ValueError: no such station",
     ]

@@ -13,6 +13,8 @@ from millpond.yarn import session
 
 log = logging.getLogger(__name__)
 
+# What the JVM says, and what the Python that it runs does, errors too.
+FILES = ("stderr", "stdout")
 LAST_LINES = 50
 # Fifty lines with a stack trace among them are 10 kB.
 READ_BYTES = 64 * 1024
@@ -23,26 +25,31 @@ TIMEOUT_SECONDS = (2, 5)
 
 def quote(log_url: str, ca: Path | None) -> None:
     """Say the last lines of a driver's log, and the first cause that they name."""
-    lines = last_lines(log_url, ca)
-    log.info("the driver's last %d lines:", len(lines))
-    for line in lines:
-        log.info("%s", line)
-    log.info("first cause: %s", first_cause(lines) or "its log names none")
+    said = last_lines(log_url, ca)
+    for file, lines in said.items():
+        log.info("the driver's last %d lines, %s:", len(lines), file)
+        for line in lines:
+            log.info("%s", line)
+    # Python knows the cause of its own errors, and of the JVM's that it met.
+    causes = (first_cause(lines) for lines in reversed(said.values()))
+    log.info("first cause: %s", next(filter(None, causes), "its log names none"))
 
 
-def last_lines(log_url: str, ca: Path | None) -> list[str]:
-    """The last lines of the driver's standard error; empty if they cannot be had in time."""
+def last_lines(log_url: str, ca: Path | None) -> dict[str, list[str]]:
+    """The last lines of each file of a driver's log; empty if they cannot be had in time."""
     reader = session(ca)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (lines := _read(reader, log_url)) and time.monotonic() < deadline:
+    while True:
+        said = {file: _read(reader, f"{log_url}/{file}") for file in FILES}
+        if any(said.values()) or time.monotonic() > deadline:
+            return said
         time.sleep(1)
-    return lines
 
 
-def _read(reader: requests.Session, log_url: str) -> list[str]:
+def _read(reader: requests.Session, url: str) -> list[str]:
     query = {"start": str(-READ_BYTES)}
     try:
-        answer = reader.get(f"{log_url}/stderr", params=query, timeout=TIMEOUT_SECONDS)
+        answer = reader.get(url, params=query, timeout=TIMEOUT_SECONDS)
     except requests.RequestException:
         return []
     return content(answer.text)[-LAST_LINES:] if answer.ok else []
