@@ -14,7 +14,7 @@ from millpond.errors import MillpondError
 from millpond.lake.exports import to_csv
 from millpond.lake.hdfs import Hdfs
 from millpond.lake.receipts import Check, Outcome, Receipt, Receipts, Source
-from millpond.lake.tables import StoredTable, arrow_type, sort_keys
+from millpond.lake.tables import StoredTable, _cause, arrow_type, sort_keys
 
 RECEIPT = Receipt(
     table="rating_histogram",
@@ -121,11 +121,20 @@ def test_a_minus_sorts_descending() -> None:
     ]
 
 
+def test_a_dump_is_no_cause() -> None:
+    # As it comes when no DataNode runs, but shorter.
+    causes = ("Generic HdfsObjectStore error", "All DataNodes failed")
+    dump = ("[DatanodeInfoProto { id", "DatanodeIdProto { ip_addr", "Some(0) }]")
+    said = "\n \x1b[31m\u21b3\x1b[0m ".join(("Kernel error -> IO", *causes, *dump))
+    assert _cause(OSError(said)) == "All DataNodes failed"
+    assert _cause(OSError("{odd}")) == "{odd}"
+
+
 def test_a_table_that_cannot_be_opened_says_why() -> None:
     nobody_listens = StoredTable(RATING_HISTOGRAM.mart, "hdfs://127.0.0.1:1", "/millpond")
     with pytest.raises(MillpondError) as raised:
         nobody_listens.open()
     assert str(raised.value) == (
-        "could not open hdfs://127.0.0.1:1/millpond/marts/rating_histogram: Connection refused (os "
+        "could not read hdfs://127.0.0.1:1/millpond/marts/rating_histogram: Connection refused (os "
         "error 111); `millpond status` says whether HDFS is up"
     )

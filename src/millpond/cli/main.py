@@ -58,6 +58,8 @@ def millpond() -> None:
 
 def run() -> None:
     """Run a command; what a person can mend is one sentence, never a traceback."""
+    # The client of HDFS would write each failed try to the terminal.
+    os.environ.setdefault("RUST_LOG", "error")
     try:
         app()
     except MillpondError as error:

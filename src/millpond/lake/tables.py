@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -132,7 +133,10 @@ class StoredTable:
         # (measured; apache/arrow issue 39862).
         query = QueryBuilder().register("stored", self.open(version))
         select = f"SELECT {columns} FROM stored WHERE {where}"  # noqa: S608  catalogue names
-        found = query.execute(select).read_all()
+        try:
+            found = query.execute(select).read_all()
+        except Exception as error:  # as many classes as when it is opened
+            raise self._unreadable(version, error) from error
         return pa.table(found).cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
     def commit(
@@ -215,7 +219,7 @@ class StoredTable:
                 f"{self.table.name}` lists those it has"
             )
         return MillpondError(
-            f"could not open {self.url}: {_cause(error)}; `millpond status` says whether HDFS is up"
+            f"could not read {self.url}: {_cause(error)}; `millpond status` says whether HDFS is up"
         )
 
 
@@ -225,9 +229,13 @@ def _add(path: str, file: File, values: Mapping[str, str]) -> AddAction:
 
 
 def _cause(error: Exception) -> str:
-    """The innermost of deltalake's causes: it prints one a line, with an arrow in colour."""
-    last = str(error).strip().splitlines()[-1]
-    return re.sub(r"\x1b\[\d*m|\u21b3", "", last).strip()
+    """The innermost of deltalake's causes: it prints one a line, with an arrow in colour.
+
+    A dump of what a cause is about is broken into such lines as well.
+    """
+    lines = re.sub(r"\x1b\[\d*m|\u21b3", "", str(error)).strip().splitlines()
+    causes = list(takewhile(lambda line: "{" not in line, lines)) or lines
+    return causes[-1].strip()
 
 
 def create_missing(settings: Settings) -> None:
