@@ -38,7 +38,7 @@ class Outcome:
         if held is not None and int(held) > self._run.attempt:
             raise SupersededError(
                 f"attempt {self._run.name} comes too late: attempt {held} of the same generation "
-                f"has claimed {self._run.partition}"
+                f"has claimed {self._run.partition}, and its result is the one to come"
             )
         self._receipts.claim(self._run.name)
 

@@ -112,7 +112,8 @@ class AirflowApi:
             ) from error
         if not answer.ok:
             raise MillpondError(
-                f"Airflow answered {answer.status_code} to {method} {url}: {answer.text[:200]}"
+                f"Airflow answered {answer.status_code} to {method} {url}: {answer.text[:200]}; "
+                "the log of its API server says more, and `millpond status` where Airflow is"
             )
         return answer.json()
 

@@ -80,7 +80,10 @@ def _create(
     if answer.status_code == requests.codes.not_found:
         answer = session.post(all_of_them, json=content, timeout=REQUEST_SECONDS)
     if not answer.ok:
-        raise MillpondError(f"Airflow did not create {name} of its {kind}: {answer.text[:200]}")
+        raise MillpondError(
+            f"Airflow did not create {name} of its {kind}: {answer.text[:200]}; the log of its API "
+            "server says more, and `millpond up` tries again"
+        )
 
 
 def _token(settings: Settings, session: requests.Session) -> str:

@@ -128,7 +128,9 @@ def query(settings: Settings, sql: str) -> str:
     )
     if answer.returncode != 0:
         first = answer.stderr.strip().partition("\n")[0]
-        raise MillpondError(f"PostgreSQL did not answer {sql!r}: {first}")
+        raise MillpondError(
+            f"PostgreSQL did not answer {sql!r}: {first}; `millpond status` says whether it is up"
+        )
     return answer.stdout.strip()
 
 

@@ -203,7 +203,8 @@ class Job:
         if claimant != self.run.name:
             raise SupersededError(
                 f"attempt {self.run.name} may not publish {self.table.name} {self.run.partition}: "
-                f"it is claimed by {claimant or 'nobody'}"
+                f"it is claimed by {claimant or 'nobody'}; the newest run for it says what became "
+                "of it"
             )
 
     def _stored(self, table: Table) -> StoredTable:
