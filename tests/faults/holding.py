@@ -105,14 +105,28 @@ class Held:
         state = self.api.state(self.run_id)
         return state if state in ("success", "failed") else None
 
-    def says(self, words: str) -> str:
-        """The line of the last attempt's log that has the words, once it is there."""
+    def log(self, attempt: int) -> list[str]:
+        """What an attempt has said so far."""
+        return self.api.log(self.run_id, Task("held", "", attempt))
+
+    def says(self, words: str, attempt: int | None = None) -> str:
+        """The line of an attempt's log that has the words, once it is there; of the last's."""
 
         def line() -> str | None:
-            lines = self.api.log(self.run_id, self.task)
+            lines = self.log(attempt or self.task.attempt)
             return next((line for line in lines if words in line), None)
 
         return until(line)
+
+    def links(self) -> dict[str, str]:
+        """Where the task's page leads to, by name, once all its links lead anywhere."""
+        at = f"dagRuns/{self.run_id}/taskInstances/held/links"
+
+        def found() -> dict[str, str] | None:
+            links: dict[str, str] = self.api._dag("GET", at)["extra_links"]
+            return links if all(links.values()) else None
+
+        return until(found)
 
     def process(self) -> psutil.Process:
         """The task's own process."""
@@ -134,8 +148,8 @@ class Held:
 
     # What a test does.
 
-    def release(self, ratings: int) -> None:
-        """Let the application publish."""
+    def release(self, ratings: int | str) -> None:
+        """Let the application publish; of what is no number it dies."""
         self.platform.hdfs.replace(f"{self.root}/held/{self.ds}", str(ratings).encode())
 
     def mark(self, state: str) -> None:

@@ -4,16 +4,22 @@ Each test holds a task's application until it has seen what it wants to see; the
 or has it killed. At any moment at most one application of a run's task lives.
 """
 
+import json
 import re
 import time
+from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 
 from millpond.cli.airflow_api import AirflowApi
 from millpond.cluster import processes
-from millpond.yarn import Application
+from millpond.yarn import Application, session
 from tests.faults.holding import Held, Hold, until
 from tests.integration.local_platform import Platform
+
+# Between an end on YARN and its notice lies at most a poll, of 2 s.
+NOTICE_SECONDS = 3
 
 
 @pytest.mark.case(7)
@@ -33,6 +39,50 @@ def test_a_worker_killed_after_yarns_acceptance_is_adopted_and_a_clear_ends_what
     held.reaches("success", attempt=3)
     assert held.published(6).application_id != adopted.id
     assert len(held.applications()) == 2
+
+
+def test_the_page_says_what_becomes_of_the_application_and_why(hold: Hold) -> None:
+    held = hold()
+    first = held.running()
+    links = held.links()
+    assert set(links) == {"YARN application", "Driver log", "Spark history"}
+    for link in links.values():
+        assert first.id.removeprefix("application") in link
+        # Airflow's log makes a link of no other.
+        assert "." in str(urlsplit(link).hostname)
+        until(partial(answers, link), 60)
+    held.release("many")
+    held.reaches("up_for_retry")
+    held.release(3)
+    with pytest.raises(ValueError, match="many") as python:
+        int(b"many")
+    cause = f"ValueError: {python.value}"
+    named, quoted = (held.says(words, 1) for words in ("first cause: ", "the driver's last"))
+    assert named == f"first cause: {cause}"
+    said = held.log(1)
+    assert cause in said[said.index(quoted) : said.index(named)]
+    held.reaches("success", attempt=2)
+    second = held.applications()[-1]
+    for attempt, application in enumerate((first, second), start=1):
+        states = states_said(held, attempt, application)
+        assert len(states) == len(set(states))
+        assert {"RUNNING", "FINISHED"} <= set(states)
+    held.says(f"published rating_histogram {held.ds}: rows 1 in, 10 out")
+    stored = held.platform.hdfs.read(held.says("receipt: ").removeprefix("receipt: "))
+    assert json.loads(stored or b"null")["application_id"] == second.id
+    noticed = float(held.says("seconds: ").rpartition("notice ")[2])
+    assert 0 <= noticed < NOTICE_SECONDS
+    assert held.published(3).application_id == second.id
+
+
+def answers(link: str) -> bool:
+    return session(None).get(link, timeout=10).ok
+
+
+def states_said(held: Held, attempt: int, application: Application) -> list[str]:
+    """The states of an application that an attempt's log has, each time it has one."""
+    said = (re.match(rf"{application.id} is (\w+), \w+$", line) for line in held.log(attempt))
+    return [line[1] for line in said if line]
 
 
 @pytest.mark.case(7, slow=True)
