@@ -86,15 +86,26 @@ def states_said(held: Held, attempt: int, application: Application) -> list[str]
 
 
 @pytest.mark.case(7, slow=True)
-@pytest.mark.parametrize("point", ["about-to-submit", "submitted", "id-stored"])
-def test_a_worker_killed_around_the_submission_publishes_once(hold: Hold, point: str) -> None:
+@pytest.mark.parametrize(
+    ("point", "submitted_by"),
+    [
+        ("about-to-submit", "2"),
+        # The client dies with its task, before it has submitted anything.
+        ("submitting", "2"),
+        ("submitted", "1"),
+        ("id-stored", "1"),
+    ],
+)
+def test_a_worker_killed_around_the_submission_publishes_once(
+    hold: Hold, point: str, submitted_by: str
+) -> None:
     held = hold(crash_at=point)
     held.release(3)
     held.reaches("success", attempt=2)
     [application] = held.applications()
     receipt = held.published(3)
     assert receipt.application_id == application.id
-    assert receipt.attempt == ("2" if point == "about-to-submit" else "1")
+    assert receipt.attempt == submitted_by
 
 
 @pytest.mark.case(7, slow=True)
@@ -107,6 +118,7 @@ def test_a_worker_killed_around_the_submission_publishes_once(hold: Hold, point:
         # After it, it has: the receipt counts, not how the driver ended.
         ("committed", 1, "1"),
         ("ended", 2, "1"),
+        ("recorded", 2, "1"),
     ],
 )
 def test_whatever_is_killed_around_the_commit_publishes_once(
@@ -117,6 +129,8 @@ def test_whatever_is_killed_around_the_commit_publishes_once(
     held.reaches("success", attempt=attempt)
     assert held.published(3).attempt == published_by
     assert len(held.applications()) == int(published_by)
+    if attempt > int(published_by):
+        held.says("has published already: nothing to do")
 
 
 @pytest.mark.case(6)
