@@ -76,8 +76,12 @@ class Held:
 
     def applications(self) -> list[Application]:
         """All that the run submitted, the oldest first; of them at most one lives."""
+        return self.applications_of(self.yarn)
+
+    def applications_of(self, yarn: ResourceManager) -> list[Application]:
+        """The same, by a ResourceManager's session of one's own."""
         name = f"{self.dag_id}/held {self.ds} {self.run_id}"
-        found = [app for app in self.yarn._list() if app.name == name]
+        found = [app for app in yarn._list() if app.name == name]
         assert len([app for app in found if app.is_live]) <= 1
         return found
 
@@ -280,14 +284,17 @@ class Hold:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """A reader polls all that is held; at no moment may it see a part."""
+        """A reader polls all that is held; at no moment may it see a part, or two that live."""
         finished, parts = Event(), list[list[int]]()
+        yarn = ResourceManager(self._platform.settings.yarn_url)
 
         def poll() -> None:
             while not finished.wait(0.5):
                 for held in list(self.held):
                     with suppress(MillpondError):  # HDFS may be what the test ends
                         parts.extend(filter(None, [held.part()]))
+                    with suppress(MillpondError):  # or YARN
+                        held.applications_of(yarn)
 
         with ThreadPoolExecutor(1) as reader:
             polling = reader.submit(poll)
