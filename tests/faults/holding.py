@@ -140,6 +140,16 @@ class Held:
         """The process that watches over it, and speaks with Airflow for it."""
         return self._titled(f"airflow worker -- LocalExecutor: {self._attempt_id()}")
 
+    def client(self) -> psutil.Process:
+        """The client that submits for the task, once it speaks with YARN."""
+        task = self.process()
+
+        def find() -> psutil.Process | None:
+            children = (p for p in task.children(recursive=True) if "SparkSubmit" in _title(p))
+            return next(children, None)
+
+        return until(find)
+
     def _attempt_id(self) -> str:
         return str(self.api._dag("GET", f"dagRuns/{self.run_id}/taskInstances/held")["id"])
 

@@ -10,6 +10,7 @@ import time
 from functools import partial
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from millpond.cli.airflow_api import AirflowApi
@@ -106,6 +107,18 @@ def test_a_worker_killed_around_the_submission_publishes_once(
     receipt = held.published(3)
     assert receipt.application_id == application.id
     assert receipt.attempt == submitted_by
+
+
+@pytest.mark.case(7, slow=True)
+def test_a_client_that_submits_dies_with_its_task(hold: Hold) -> None:
+    held = hold()
+    client = held.client()
+    held.process().kill()
+    assert psutil.wait_procs([client], 3) == ([client], [])
+    held.release(3)
+    held.succeeds()
+    held.published(3)
+    assert len(held.applications()) == 1
 
 
 @pytest.mark.case(7, slow=True)
