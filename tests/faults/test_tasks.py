@@ -191,6 +191,35 @@ def test_an_orphaned_task_changes_nothing_beside_the_next_attempt(hold: Hold) ->
     until(lambda: not processes.is_alive(orphan), 60)
 
 
+@pytest.mark.case(6, slow=True)
+def test_a_worker_that_is_shut_down_goes_on_while_it_may(hold: Hold) -> None:
+    held = hold()
+    first = held.running()
+    held.supervisor().terminate()
+    held.release(3)
+    held.reaches("success", attempt=1)
+    assert held.published(3).application_id == first.id
+
+
+@pytest.mark.case(6, slow=True)
+def test_one_that_is_killed_then_leaves_the_application_to_the_next_attempt(hold: Hold) -> None:
+    held = hold()
+    first = held.running()
+    worker = (held.supervisor(), held.process())
+    held.supervisor().terminate()
+    assert held.running().id == first.id
+    # What shuts down a machine does not wait for ever.
+    for process in worker:
+        process.kill()
+    held.age_heartbeat()
+    held.reaches("running", attempt=2)
+    held.says(f"adopting {first.id}")
+    held.release(3)
+    held.reaches("success", attempt=2)
+    assert held.published(3).application_id == first.id
+    assert len(held.applications()) == 1
+
+
 @pytest.mark.case(9, slow=True)
 def test_a_cleared_run_computes_anew(hold: Hold) -> None:
     held = hold()
