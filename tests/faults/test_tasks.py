@@ -228,7 +228,7 @@ def test_a_cleared_run_computes_anew(hold: Hold) -> None:
     held.release(4)
     held.clear_run()
     held.reaches("success", attempt=2)
-    held.says("cleared")
+    held.says("try 2: the task was cleared")
     held.shows(4)
     assert len(held.applications()) == 2
 
