@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psutil
+from pydantic import TypeAdapter
 from sqlalchemy import create_engine, text
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
@@ -151,7 +152,22 @@ class Held:
         return until(find)
 
     def _attempt_id(self) -> str:
-        return str(self.api._dag("GET", f"dagRuns/{self.run_id}/taskInstances/held")["id"])
+        return str(self._instance()["id"])
+
+    def _instance(self) -> dict[str, Any]:
+        """The last attempt, as Airflow has it."""
+        found: dict[str, Any] = self.api._dag("GET", f"dagRuns/{self.run_id}/taskInstances/held")
+        return found
+
+    def times_out(self) -> float:
+        """When the time is over that the DAG gives the attempt, or its run (epoch seconds)."""
+        given = self.api._dag("GET", "tasks/held")["execution_timeout"]
+        for_attempt = timedelta(days=given["days"], seconds=given["seconds"])
+        moments = [began(self._instance()) + for_attempt]
+        if for_run := self.api._dag("GET", "details")["dag_run_timeout"]:
+            run = self.api._dag("GET", f"dagRuns/{self.run_id}")
+            moments.append(began(run) + TypeAdapter(timedelta).validate_python(for_run))
+        return min(moments).timestamp()
 
     def _titled(self, title: str) -> psutil.Process:
         def find() -> psutil.Process | None:
@@ -184,6 +200,12 @@ class Held:
         """Clear the whole run, as its page does."""
         self.api.clear(self.run_id)
 
+    def hand_over(self, application: Application) -> None:
+        """Kill the task's process, and see the next attempt adopt what it leaves."""
+        self.process().kill()
+        self.reaches("running", attempt=2)
+        self.says(f"adopting {application.id}")
+
     def age_heartbeat(self) -> None:
         """Let the scheduler believe that it has not heard of the attempt for an hour.
 
@@ -212,12 +234,13 @@ class Held:
         return [] if not found or found == found[:1] * 10 else found
 
     def is_killed(self, id_: str, since: float) -> None:
-        """Killed on YARN within the time that is promised."""
-        killed = until(lambda: self._ended(id_), KILLED_SECONDS)
+        """Killed on YARN within the time that is promised, from a moment on."""
+        killed = until(lambda: self.ended(id_), since + KILLED_SECONDS - time.time())
         assert killed.state == "KILLED"
-        assert killed.finished / 1000 - since < KILLED_SECONDS
+        assert 0 <= killed.finished / 1000 - since < KILLED_SECONDS
 
-    def _ended(self, id_: str) -> Application | None:
+    def ended(self, id_: str) -> Application | None:
+        """An application that has ended; None as long as it lives."""
         found = self.yarn.application(id_)
         return None if found is None or found.is_live else found
 
@@ -245,6 +268,11 @@ class Held:
         if not self.is_over():
             self.mark_run("failed")
         self.yarn.end(self.live(), 30)
+
+
+def began(what: dict[str, Any]) -> datetime:
+    """When a run or an attempt started, by Airflow's answer."""
+    return datetime.fromisoformat(what["start_date"])
 
 
 def _title(process: psutil.Process) -> str:

@@ -154,9 +154,7 @@ def test_a_killed_task_is_adopted_killed_when_marked_and_computed_anew_when_clea
 ) -> None:
     held = hold()
     first = held.running()
-    held.process().kill()
-    held.reaches("running", attempt=2)
-    held.says(f"adopting {first.id}")
+    held.hand_over(first)
     began = time.time()
     held.mark("failed")
     held.is_killed(first.id, began)
@@ -293,9 +291,7 @@ def test_however_a_person_ends_it_the_application_ends(
     held = hold()
     application = held.running()
     if is_adopted:
-        held.process().kill()
-        held.reaches("running", attempt=2)
-        held.says(f"adopting {application.id}")
+        held.hand_over(application)
     began = time.time()
     what, *state = how.split()
     getattr(held, what)(*state)
@@ -303,10 +299,14 @@ def test_however_a_person_ends_it_the_application_ends(
 
 
 @pytest.mark.case(8, slow=True)
+@pytest.mark.parametrize("is_adopted", [False, True], ids=["first", "adopted"])
 @pytest.mark.parametrize("dag_id", ["held_briefly", "held_run_briefly"])
-def test_a_time_out_ends_the_application(hold: Hold, dag_id: str) -> None:
+def test_a_time_out_ends_the_application(hold: Hold, dag_id: str, *, is_adopted: bool) -> None:
     held = hold(dag_id=dag_id)
-    until(lambda: [app for app in held.applications() if app.state == "KILLED"], 90)
+    application = held.running()
+    if is_adopted:
+        held.hand_over(application)
+    held.is_killed(application.id, since=held.times_out())
 
 
 @pytest.mark.case(6, slow=True)
@@ -324,7 +324,7 @@ def test_the_reaper_ends_what_a_dead_worker_left_and_nothing_else(
     assert reap(platform, dry_run=True) == said
     assert left.running().id == leftover.id
     assert reap(platform, dry_run=False) == said
-    left.is_killed(leftover.id, time.time())
+    assert until(lambda: left.ended(leftover.id)).state == "KILLED"
     wanted.release(2)
     wanted.reaches("success")
     wanted.published(2)

@@ -92,11 +92,12 @@ DEFAULTS = {
 with DAG("held", schedule=None, **DEFAULTS) as held_dag:
     held()
 
+# An application runs within 15 s, and is adopted within 15 more.
 with DAG("held_briefly", schedule=None, **DEFAULTS) as held_briefly:
-    held(execution_timeout=timedelta(seconds=25))
+    held(execution_timeout=timedelta(seconds=30))
 
 with DAG(
-    "held_run_briefly", schedule=None, dagrun_timeout=timedelta(seconds=25), **DEFAULTS
+    "held_run_briefly", schedule=None, dagrun_timeout=timedelta(seconds=60), **DEFAULTS
 ) as held_run_briefly:
     held()
 
