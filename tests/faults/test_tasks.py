@@ -7,7 +7,9 @@ or has it killed. At any moment at most one application of a run's task lives.
 import json
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -330,11 +332,67 @@ def test_the_reaper_ends_what_a_dead_worker_left_and_nothing_else(
     wanted.published(2)
 
 
+@pytest.mark.case(6, slow=True)
+def test_a_reaper_by_schedule_ends_what_the_run_before_has_listed(
+    platform: Platform, hold: Hold
+) -> None:
+    left, others, waiting = hold(), hold(deployment="other"), hold("held_and_retried_late")
+    leftover, of_others, wanted = left.running(), others.running(), waiting.running()
+    for process in (left.supervisor(), left.process(), waiting.process()):
+        process.kill()
+    left.mark("failed")
+    waiting.reaches("up_for_retry")
+    for said in reap_by_schedule(platform):
+        # The second could not list what the first had ended.
+        assert said[leftover.id] == "to be ended"
+        assert said[wanted.id] == "stays"
+        assert of_others.id not in said
+    assert until(lambda: left.ended(leftover.id)).state == "KILLED"
+    assert others.live() == [of_others.id]
+    assert waiting.live() == [wanted.id]
+
+
 def reap(platform: Platform, *, dry_run: bool) -> dict[str, str]:
     """Run the reaper by hand; what it says of each application."""
     api = AirflowApi(platform.settings, "reaper")
     run_id = api.create_run_with({"dry_run": dry_run})
     api.unpause()
+    return verdicts(api, run_id)
+
+
+def reap_by_schedule(platform: Platform) -> list[dict[str, str]]:
+    """Have the reaper run for two hours before all that it has run for; what each run says."""
+    api = AirflowApi(platform.settings, "reaper")
+    api.unpause()
+    backfills = f"{platform.settings.airflow_url}/api/v2/backfills"
+    ours = {"dag_id": "reaper"}
+
+    def active() -> list[Any]:
+        found = api._ask("GET", backfills, params=ours)["backfills"]
+        return [each for each in found if each["completed_at"] is None]
+
+    # One at a time; and the run of the last hour, which comes by itself, shall not come between.
+    until(lambda: active() == [])
+    first = until(lambda: next(iter(hourly(api)), None))
+    until(lambda: {run["state"] for run in hourly(api)} == {"success"})
+    begin = datetime.fromisoformat(first["logical_date"]) - timedelta(hours=2)
+    last = begin + timedelta(hours=1)
+    hours = {"from_date": begin.isoformat(), "to_date": last.isoformat()}
+    api._ask("POST", backfills, json={**ours, **hours, "max_active_runs": 1})
+    both = hourly(api)[:2]
+    assert [run["run_type"] for run in both] == ["backfill", "backfill"]
+    return [verdicts(api, run["dag_run_id"]) for run in both]
+
+
+def hourly(api: AirflowApi) -> list[dict[str, Any]]:
+    """The runs of a DAG that have an hour of their own, the earliest hour first."""
+    asked = {"order_by": "logical_date", "logical_date_lte": datetime.now(UTC).isoformat()}
+    found: list[dict[str, Any]] = api._dag("GET", "dagRuns", params=asked)["dag_runs"]
+    return found
+
+
+def verdicts(api: AirflowApi, run_id: str) -> dict[str, str]:
+    """What a run of the reaper says of each application."""
     until(lambda: api.state(run_id) == "success")
     [task] = [task for task in api.tasks(run_id) if task.name == "reap"]
     said = (

@@ -1,7 +1,8 @@
 """A task that a test holds, in a platform's folder of DAGs: see application.py.
 
-`crash_at` arms a crash point of the first try, in its process and in its application. `held_stock`
-is the same application with the provider's operator, for benchmarks/operators.py.
+`crash_at` arms a crash point of the first try, in its process and in its application; `deployment`
+is another one than the platform's. `held_stock` is the same application with the provider's
+operator, for benchmarks/operators.py.
 """
 
 import os
@@ -29,6 +30,8 @@ class HeldOperator(YarnSparkOperator):
 
     def execute(self, context: Any) -> None:
         os.environ["MILLPOND_ROOT"] = context["params"]["root"]
+        if deployment := context["params"]["deployment"]:
+            os.environ["MILLPOND_DEPLOYMENT"] = deployment
         if context["ti"].try_number == 1:
             os.environ["MILLPOND_CRASH_AT"] = context["params"]["crash_at"]
             self.env_vars = {"MILLPOND_CRASH_AT": context["params"]["crash_at"]}
@@ -86,6 +89,7 @@ DEFAULTS = {
         "root": Param("", type="string"),
         "anew": Param(default=False, type="boolean"),
         "crash_at": Param("", type="string"),
+        "deployment": Param("", type="string"),
     },
 }
 
@@ -100,6 +104,9 @@ with DAG(
     "held_run_briefly", schedule=None, dagrun_timeout=timedelta(seconds=60), **DEFAULTS
 ) as held_run_briefly:
     held()
+
+with DAG("held_and_retried_late", schedule=None, **DEFAULTS) as held_and_retried_late:
+    held(retry_delay=timedelta(minutes=10))
 
 with DAG("held_beside", schedule=None, **DEFAULTS) as held_beside:
     held()
