@@ -16,7 +16,6 @@ from urllib.parse import quote
 import psutil
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine, text
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from millpond.catalog.analyses import RATING_HISTOGRAM
 from millpond.cli.airflow_api import AirflowApi, Task
@@ -25,6 +24,7 @@ from millpond.errors import MillpondError
 from millpond.lake.receipts import Receipt, Receipts
 from millpond.lake.tables import StoredTable
 from millpond.yarn import Application, ResourceManager
+from tests import waiting
 from tests.integration.local_platform import Platform
 from tests.integration.sharing import worker
 from tests.integration.written import SECRET_FILES, places_of_secrets, written
@@ -36,15 +36,8 @@ Found = TypeVar("Found")
 
 
 def until(found: Callable[[], Found | None], seconds: float = 240) -> Found:
-    """What a function finds, once it finds something."""
-    asking = retry(
-        retry=retry_if_result(lambda result: not result),
-        wait=wait_fixed(0.2),
-        stop=stop_after_delay(seconds),
-    )
-    result = asking(found)()
-    assert result
-    return result
+    """What a function finds, once it finds something: on YARN that may take minutes."""
+    return waiting.until(found, seconds, pause=0.2)
 
 
 @dataclass
