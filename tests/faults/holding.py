@@ -135,14 +135,9 @@ class Held:
         return self._titled(f"airflow worker -- LocalExecutor: {self._attempt_id()}")
 
     def client(self) -> psutil.Process:
-        """The client that submits for the task, once it speaks with YARN."""
+        """The JVM that submits for the task, once it runs."""
         task = self.process()
-
-        def find() -> psutil.Process | None:
-            children = (p for p in task.children(recursive=True) if "SparkSubmit" in _title(p))
-            return next(children, None)
-
-        return until(find)
+        return until(lambda: next(filter(_submits, task.children(recursive=True)), None))
 
     def _attempt_id(self) -> str:
         return str(self._instance()["id"])
@@ -204,13 +199,21 @@ class Held:
 
         It would believe so 5 minutes after the supervisor's death.
         """
-        aged = (
-            "UPDATE task_instance SET last_heartbeat_at = now() - interval '1 hour' WHERE id = :id"
-        )
+        self._age("task_instance SET last_heartbeat_at", f"id = '{self._attempt_id()}'")
+
+    def age_schedulers(self) -> None:
+        """Let a scheduler that starts believe that it has not heard of the others for an hour.
+
+        It would look for what they left 5 minutes later.
+        """
+        self._age("job SET latest_heartbeat", "job_type = 'SchedulerJob' AND state = 'running'")
+
+    def _age(self, what: str, which: str) -> None:
         socket = quote(str(postgres_socket_dir(self.platform.settings)))
         engine = create_engine(f"postgresql+psycopg2://airflow@/airflow?host={socket}")
         with engine.begin() as database:
-            database.execute(text(aged), {"id": self._attempt_id()})
+            aged = f"UPDATE {what} = now() - interval '1 hour' WHERE {which}"
+            assert database.execute(text(aged)).rowcount > 0
         engine.dispose()
 
     # What must hold at the end.
@@ -273,6 +276,16 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline()).strip()
     except psutil.Error:
         return ""
+
+
+def _submits(process: psutil.Process) -> bool:
+    title = _title(process)
+    try:
+        # Before, there is a shell of that name, and a JVM that makes the command.
+        is_started = process.name() == "java" and process.num_threads() > 1
+    except psutil.Error:
+        return False
+    return is_started and "deploy.SparkSubmit" in title and "launcher.Main" not in title
 
 
 class Hold:

@@ -81,6 +81,22 @@ def test_one_that_has_forgotten_is_decided_by_the_receipt(platform: Platform, ho
     assert len(held.applications()) == (0 if published.application_id == first.id else 1)
 
 
+@pytest.mark.case(6, slow=True)
+def test_a_scheduler_that_dies_leaves_one_publication(platform: Platform, hold: Hold) -> None:
+    held = hold()
+    first = held.running()
+    kill(platform, "airflow-scheduler")
+    held.age_schedulers()
+    up(platform)
+    # The new one gives up the attempt that it has not begun, though its process goes on.
+    held.reaches("running", attempt=2)
+    held.says(f"adopting {first.id}")
+    held.release(3)
+    held.succeeds()
+    assert held.published(3).application_id == first.id
+    assert len(held.applications()) == 1
+
+
 @pytest.fixture
 def safe_mode(platform: Platform) -> Iterator[None]:
     dfsadmin(platform, "-safemode", "enter")

@@ -116,7 +116,7 @@ def test_a_client_that_submits_dies_with_its_task(hold: Hold) -> None:
     held = hold()
     client = held.client()
     held.process().kill()
-    assert psutil.wait_procs([client], 3) == ([client], [])
+    assert psutil.wait_procs([client], 1) == ([client], [])
     held.release(3)
     held.succeeds()
     held.published(3)
