@@ -131,13 +131,15 @@ def test_a_namenode_that_dies_around_the_commit_leaves_one_publication(
     held.release(3)
     held.succeeds()
     held.published(3)
+    if not is_committed:
+        says_at_first(held, "`millpond doctor` says whether the NameNode")
 
 
 @pytest.mark.case(14, slow=True)
 def test_a_datanode_that_is_down_is_named_and_waited_for(platform: Platform, hold: Hold) -> None:
     kill(platform, "datanode")
     held = hold()
-    says_at_first(held, "could not")
+    says_at_first(held, "All DataNodes failed; `millpond status` says whether HDFS is up")
     up(platform)
     held.release(3)
     held.succeeds()
