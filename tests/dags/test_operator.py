@@ -461,6 +461,19 @@ def test_a_time_out_ends_the_application(world: World, monkeypatch: pytest.Monke
     assert world.did == [f"claim {FIRST}-1", "submit", "kill 0001"]
 
 
+def test_what_is_known_is_ended_even_if_a_list_cannot_be_had_in_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_slow(_: str) -> list[Application]:
+        raise MillpondError("no ResourceManager answers")
+
+    world.start("mp-local-g,mp-local-g-1")
+    monkeypatch.setattr(world, "tagged", too_slow)
+    with pytest.raises(MillpondError, match="no ResourceManager answers"):
+        ending.end_generation(world, "mp-local-g", world.application("application_5_0001"))
+    assert world.did == ["kill 0001"]
+
+
 def test_an_application_that_does_not_end_is_said_not_to(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
