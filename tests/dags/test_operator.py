@@ -573,6 +573,26 @@ def test_a_fault_ends_with_the_drivers_last_lines_and_their_first_cause(
     ]
 
 
+def test_one_that_fails_once_it_has_published_is_a_success_that_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_late(yarn: ResourceManager, application: Application, *_: object) -> Application:
+        return replace(
+            world.follow(yarn, application), final_status="FAILED", diagnostics="status 1"
+        )
+
+    operator, warned = task(), list[tuple[str, ...]]()
+    monkeypatch.setattr(operator.log, "warning", lambda *what: warned.append(what))
+    monkeypatch.setattr(operators, "follow", fails_late)
+    operator.execute(world.attempt(FIRST))
+    assert world.store[STATE_KEY]["done"]
+    [(said, *values)] = warned
+    assert said % tuple(values) == (
+        "application_5_0001 failed once it had published, and the receipt counts; "
+        "YARN says: status 1"
+    )
+
+
 def test_an_hdfs_that_is_away_as_the_application_ends_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -82,6 +82,12 @@ JAVA = [
     "Caused by: java.io.IOException: No space left on device",
     "26/11/24 18:17:34 INFO SparkContext: Successfully stopped SparkContext",
 ]
+# HDFS was away: the sentence could not be left beside the receipts either.
+OURS = [
+    "2026-11-27 15:02:11,120 INFO millpond.spark.job began",
+    "2026-11-27 15:02:11,208 ERROR millpond.spark.job could not read /x on hdfs://y: refused",
+    "26/11/24 18:17:34 INFO ShutdownHookManager: Shutdown hook called",
+]
 PYTHON = [
     "Traceback (most recent call last):",
     '  File "word_counts.py", line 3, in <module>',
@@ -95,6 +101,7 @@ PYTHON = [
     [
         (JAVA, "java.io.IOException: No space left on device"),
         (PYTHON, "ModuleNotFoundError: No module named 'numbers_of_words'"),
+        (OURS, "could not read /x on hdfs://y: refused"),
         (["26/11/24 18:17:34 INFO Error: is not what this says"], None),
         ([], None),
     ],

@@ -78,6 +78,19 @@ def test_a_fault_ends_with_its_first_cause_and_what_yarn_says() -> None:
     assert str(trouble(ended(), None, OURS, RUN)) == f"{begins}nobody says why"
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("User application exited with status 143", "it was told to end: by hand, or by a NodeM"),
+        ("exited with  exitCode: 137 failed 1 times", "it was killed: by hand, with its NodeMana"),
+    ],
+)
+def test_a_signal_is_told_in_words(said: str, why: str) -> None:
+    sentence = str(trouble(ended(diagnostics=said), None, OURS, RUN))
+    assert f"and left no receipt: {why}" in sentence
+    assert sentence.endswith(f"; YARN says: {said}")
+
+
 def receipt(seconds: dict[str, float], written_at: float) -> Receipt:
     moment = datetime.fromtimestamp(written_at, UTC).isoformat(timespec="milliseconds")
     return replace(RECEIPT, seconds=seconds, written_at=moment)

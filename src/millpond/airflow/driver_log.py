@@ -62,8 +62,15 @@ def content(page: str) -> list[str]:
 
 
 def first_cause(lines: Sequence[str]) -> str | None:
-    """The innermost cause that a log names: of Java the last `Caused by`, else Python's last."""
-    marks = (r"Caused by: (.+)", r"((?:\w+\.)*\w*(?:Error|Exception)\b: .+)")
+    """The innermost cause that a log names.
+
+    Of Java the last `Caused by`, else Python's last, else what an application of ours says itself.
+    """
+    marks = (
+        r"Caused by: (.+)",
+        r"((?:\w+\.)*\w*(?:Error|Exception)\b: .+)",
+        r"\S+ \S+ ERROR millpond\.\S+ (.+)",
+    )
     for mark in marks:
         found = [match[1] for line in lines if (match := re.match(rf"\s*{mark}$", line))]
         if found:

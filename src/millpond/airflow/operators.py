@@ -242,6 +242,9 @@ class YarnSparkOperator(SparkSubmitOperator):
         """The receipt; without one, and without a sentence of the application's, its log's end."""
         # It may have ended because HDFS did, which is as soon back as YARN.
         if receipt := patiently(outcome.receipt, settings.yarn_silence):
+            if application.final_status == "FAILED":
+                said = "%s failed once it had published, and the receipt counts; YARN says: %s"
+                self.log.warning(said, application.id, application.diagnostics)
             return receipt
         trouble = outcome.trouble(application)
         if type(trouble) is MillpondError and application.log_url:

@@ -1,5 +1,6 @@
 """How an application ended: by its receipt, else by the cause it left, else by what YARN says."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,11 @@ from millpond.lake.tables import StoredTable
 from millpond.run import Run
 from millpond.yarn import Application
 
+# How a process ends that a signal ends; YARN gives the number alone.
+SIGNALS = {
+    "137": "it was killed: by hand, with its NodeManager, or for the memory it took",
+    "143": "it was told to end: by hand, or by a NodeManager that was started again",
+}
 # Running again would end alike: the data or the code must change first.
 FINAL = {kind.exit_code: kind for kind in (BadInputError, CheckFailedError)}
 
@@ -97,7 +103,12 @@ def trouble(
             "since, and its result is the one to come"
         )
     said = application.diagnostics.strip()
-    causes = [left.get("cause"), f"YARN says: {said}" if said else None]
+    signalled = re.search(r"(?:status|exitCode:) (137|143)\b", said)
+    causes = [
+        left.get("cause"),
+        SIGNALS[signalled[1]] if signalled else None,
+        f"YARN says: {said}" if said else None,
+    ]
     return MillpondError(
         f"{application.id} is {application.state}, {application.final_status}, and left no "
         f"receipt: {'; '.join(filter(None, causes)) or 'nobody says why'}"
