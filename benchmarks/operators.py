@@ -179,6 +179,9 @@ Each of these was done once:
 |---|---|---|
 {chr(10).join(cases)}
 
+A task hears of a mark at its next heartbeat, of which there is one every 5 s: that part of the
+seconds is chance, and the same for both.
+
 The stock operator keeps the application's id in the task's state store, and takes one that is there
 for work that is done. It polls every 10 s at the most often. [Retries, clears and
 generations](generations.md) says what ours does instead.
