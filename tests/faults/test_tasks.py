@@ -43,6 +43,7 @@ def test_a_worker_killed_after_yarns_acceptance_is_adopted_and_a_clear_ends_what
     assert len(held.applications()) == 2
 
 
+@pytest.mark.case(2)  # a driver that ends badly, here by itself
 def test_the_page_says_what_becomes_of_the_application_and_why(hold: Hold) -> None:
     held = hold()
     first = held.running()
