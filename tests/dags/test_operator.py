@@ -36,6 +36,7 @@ from millpond.errors import MillpondError
 from millpond.lake.receipts import Check, Receipt
 from millpond.run import Run
 from millpond.yarn import Application, ResourceManager
+from tests.receipts import RECEIPT
 
 RUN = Run(date(2026, 11, 22), "g", 1, "manual", "/millpond")
 FIRST, SECOND = "01a2-first", "01a2-second"
@@ -158,22 +159,8 @@ class World(ResourceManager):
 
 
 def receipt_of(generation: str, application_id: str) -> Receipt:
-    return Receipt(
-        table="rating_histogram",
-        ds="2026-11-22",
-        number=1,
-        outcome="published",
-        run_id="manual",
-        generation=generation,
-        attempt="1",
-        application_id=application_id,
-        inputs=(),
-        rows={"in": 100, "out": 10},
-        checks=(),
-        code_version="0",
-        seconds={},
-        with_tables={},
-        written_at="2026-11-23T00:00:00.000+00:00",
+    return replace(
+        RECEIPT, generation=generation, application_id=application_id, rows={"in": 100, "out": 10}
     )
 
 

@@ -164,9 +164,10 @@ def _wish(ti: Any, owner: Owner) -> Wish:
 def sweep(yarn: ResourceManager, hdfs: Hdfs, settings: Settings, *, dry_run: bool) -> None:
     """Remove what was uploaded for applications that have ended, or never began, an hour ago."""
     for folder in hdfs.folders(zones.uploads(settings.root, settings.deployment)):
+        if time.time() - folder.modified / 1000 < ABANDONED_SECONDS:
+            continue
         application = yarn.application(PurePosixPath(folder.path).name)
-        is_live = application is not None and application.is_live
-        if not is_live and time.time() - folder.modified / 1000 > ABANDONED_SECONDS:
+        if application is None or not application.is_live:
             what = "to be removed" if dry_run else "removed"
             log.info("%s %s: its application does not live any more", folder.path, what)
             if not dry_run:

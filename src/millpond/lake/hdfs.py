@@ -59,11 +59,7 @@ class Hdfs:
 
     def read_json(self, path: str) -> Any:
         """The value of a JSON file; None if there is none, or its writer died midway."""
-        content = self.read(path)
-        try:
-            return None if content is None else json.loads(content)
-        except ValueError:
-            return None
+        return whole_json(self.read(path))
 
     def create(self, path: str, content: bytes) -> bool:
         """Write a new file; False, and nothing written, if the path exists already."""
@@ -130,6 +126,14 @@ class Hdfs:
             f"could not {verb} {path} on {self.url}: {_first_line(error)}; "
             "`millpond doctor` says whether the NameNode and the DataNode are well"
         )
+
+
+def whole_json(content: bytes | None) -> Any:
+    """The value of a JSON file's bytes; None if there are none, or its writer died midway."""
+    try:
+        return None if content is None else json.loads(content)
+    except ValueError:
+        return None
 
 
 def _first_line(error: Exception) -> str:

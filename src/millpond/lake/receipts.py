@@ -16,7 +16,7 @@ from millpond.catalog import zones
 from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table, limits_in_words
-from millpond.lake.hdfs import Hdfs
+from millpond.lake.hdfs import Hdfs, whole_json
 
 Outcome = Literal["published", "refused"]
 
@@ -140,8 +140,8 @@ class Receipts:
         for number in self._numbers():
             # The file's own bytes: another version of this class may have written them.
             content = self._hdfs.read(f"{self._folder}/{number}.json") or b""
-            if receipt := self.read(number):
-                yield receipt, hashlib.sha256(content).hexdigest()
+            if value := whole_json(content):
+                yield Receipt.from_json(value), hashlib.sha256(content).hexdigest()
 
     def published_as(self, sha256: str) -> Receipt | None:
         """The receipt whose hash a commit carries; None if there is none."""
