@@ -2,14 +2,18 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from itertools import count
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
+from sqlalchemy import Connection
 
 from millpond.errors import BadInputError, MillpondError
 from millpond.interactions import topic
 from millpond.interactions.broker import Broker
+from millpond.interactions.ledger import Ledger
 from tests.faults.world import HOURS, World
 from tests.waiting import until
 
@@ -153,4 +157,24 @@ def test_two_seals_at_once_make_one_set_of_ranges(world: World) -> None:
         one, other = pool.map(world.seal, [HOURS[1], HOURS[1]])
     assert one == other
     assert next(each.end - each.start for each in world.seal(HOURS[0]).ranges) == 3
+    world.check_ranges()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_an_hour_that_another_run_seals_meanwhile_is_that_hour(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    world.send(HOURS[0], 3)
+    world.send(HOURS[1], 4)
+    steps = count(1)
+    others = []
+    begin = Ledger.transaction
+
+    def after_another(ledger: Ledger) -> AbstractContextManager[Connection]:
+        if next(steps) == step:
+            others.append(world.seal(HOURS[1]))
+        return begin(ledger)
+
+    monkeypatch.setattr(Ledger, "transaction", after_another)
+    assert [world.seal(HOURS[1])] == others
     world.check_ranges()

@@ -40,11 +40,12 @@ def seal(settings: Settings, hour: Hour, *, accept_loss: bool = False) -> HourOf
     for finding in findings(topic):
         log.warning("topic %s: %s", topic.name, finding)
     ledger = Ledger(settings.ledger_url)
+    # In this order: another run may seal the hour between the two, and then its offsets are found.
+    before = ledger.sealed(topic.name)
     offsets = ledger.offsets(topic.name, hour)
     if offsets is None:
-        offsets = _Sealing(broker, topic, hour, settings.interactions_start, accept_loss).add_to(
-            ledger
-        )
+        sealing = _Sealing(broker, topic, hour, settings.interactions_start, accept_loss)
+        offsets = sealing.add_to(ledger, before)
     else:
         log.info("%s is sealed already", hour)
     crash_point("sealed")
@@ -62,9 +63,9 @@ class _Sealing:
     start: Hour | None
     accept_loss: bool
 
-    def add_to(self, ledger: Ledger) -> HourOffsets:
+    def add_to(self, ledger: Ledger, sealed_before: Sealed | None) -> HourOffsets:
         """Look at Kafka first, then add what follows in one short transaction."""
-        before = ledger.sealed(self.topic.name) or self._beginning()
+        before = sealed_before or self._beginning()
         hours = self._hours(before)
         seen = self._look(hours)
         planned = plan(hours, before, seen, accept_loss=self.accept_loss)
