@@ -69,7 +69,9 @@ def test_the_page_says_what_becomes_of_the_application_and_why(hold: Hold) -> No
     for attempt, application in enumerate((first, second), start=1):
         states = states_said(held, attempt, application)
         assert len(states) == len(set(states))
-        assert {"RUNNING", "FINISHED"} <= set(states)
+        assert "FINISHED" in states
+    # The second may have run between two polls; the first was held.
+    assert "RUNNING" in states_said(held, 1, first)
     held.says(f"published rating_histogram {held.ds}: rows 1 in, 10 out")
     stored = held.platform.hdfs.read(held.says("receipt: ").removeprefix("receipt: "))
     assert json.loads(stored or b"null")["application_id"] == second.id

@@ -56,7 +56,7 @@ def test_the_log_shows_changes_of_state(followed: Follow, caplog: pytest.LogCapt
 
 def test_what_is_queued_is_asked_for_less_often(followed: Follow) -> None:
     followed(WAITING, WAITING, RUNNING, RUNNING, SUCCEEDED)
-    assert time.monotonic() == 5 + 5 + 2 + 2
+    assert time.monotonic() == 4 + 4 + 2 + 2
 
 
 def test_each_change_is_shown_once(followed: Follow) -> None:

@@ -11,8 +11,9 @@ log = logging.getLogger(__name__)
 
 # Between the end on YARN and its notice lies half of this, on average.
 POLL_SECONDS = 2.0
-# Nothing that a person waits for happens before it runs.
-QUEUED_POLL_SECONDS = 5.0
+# Nothing that a person waits for happens before it runs. It then runs for more than a second, so
+# that an end that comes before the next look is noticed within 3 s all the same.
+QUEUED_POLL_SECONDS = 4.0
 # With room in the cluster, a container comes within seconds of the request for it.
 ROOM_SECONDS = 20.0
 
