@@ -193,10 +193,20 @@ def decide(ledger: Ledger, identity: str, customer_id: str) -> int:
 
 @contextmanager
 def changing_totals(ledger: Ledger) -> Iterator[sa.Connection]:
-    """A transaction that may change totals, one at a time; the temporary tables are there."""
+    """A transaction that may change totals; the temporary tables are there."""
+    with changing_persons(ledger) as database:
+        database.execute(sa.text(TEMPORARY))
+        yield database
+
+
+@contextmanager
+def changing_persons(ledger: Ledger) -> Iterator[sa.Connection]:
+    """A transaction that changes what is known of persons, or totals, one at a time.
+
+    An apply looks at persons more than once, and none may be another then.
+    """
     with ledger.transaction() as database:
         database.execute(sa.text("LOCK TABLE contribution IN SHARE ROW EXCLUSIVE MODE"))
-        database.execute(sa.text(TEMPORARY))
         yield database
 
 

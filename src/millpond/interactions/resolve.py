@@ -23,7 +23,13 @@ from millpond.catalog.interactions import Contract
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.errors import BadInputError, MillpondError
-from millpond.interactions.apply import ADD_IDENTITIES, bring, changing_totals, person_rows
+from millpond.interactions.apply import (
+    ADD_IDENTITIES,
+    bring,
+    changing_persons,
+    changing_totals,
+    person_rows,
+)
 from millpond.interactions.counted import Names, keys_of, read_names, read_persons
 from millpond.interactions.identities import Person, customer_id, normalise
 from millpond.interactions.ledger import Ledger
@@ -264,7 +270,7 @@ def _due(ledger: Ledger, most: int) -> list[Due]:
 
 
 def _store(ledger: Ledger, outcomes: list[Result]) -> None:
-    with ledger.transaction() as database:
-        for outcome in sorted(outcomes, key=lambda each: each.identity):
+    with changing_persons(ledger) as database:
+        for outcome in outcomes:
             statement = STORE_ANSWER if outcome.answer else STORE_REASON
             database.execute(statement, vars(outcome))
