@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from millpond.interactions.apply import JUDGE, apply
+from millpond.interactions.apply import JUDGE, MOVE, apply
+from millpond.interactions.erase import mark_erased
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.resolve import Found, resolve
 from tests.ledger.test_resolve import names_of
-from tests.ledger.world import ONE, OTHER, THREE, TWO, counted, totals
+from tests.ledger.world import ONE, OTHER, THREE, TWO, answer, counted, states, totals
 from tests.waiting import until
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -62,3 +63,13 @@ def test_an_answer_that_comes_while_an_hour_is_applied_counts_from_the_next_one(
     assert totals(ledger) == {"1": 1}
     apply(ledger, counted(THREE))
     assert totals(ledger) == {"1": 1, "8": 2}
+
+
+def test_who_gets_a_customer_while_being_erased_keeps_it(ledger: Ledger, other: Ledger) -> None:
+    apply(ledger, counted(ONE, {}, {OTHER: 2}))
+    answer(ledger, OTHER, "8")
+    with just_before(ledger, MOVE, lambda: mark_erased(other, frozenset({OTHER.identity}))):
+        apply(ledger, counted(TWO))
+    assert states(ledger) == {OTHER.identity: "resolved"}
+    apply(ledger, counted(THREE, {}, {OTHER: 1}))
+    assert totals(ledger) == {"8": 2 + 1}

@@ -16,6 +16,7 @@ from millpond.catalog.interactions import ANONYMOUS
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
+from millpond.interactions.apply import changing_persons
 from millpond.interactions.counted import keys_of
 from millpond.interactions.identities import PersonKeys
 from millpond.interactions.ledger import Ledger
@@ -84,7 +85,7 @@ def mark_erased(ledger: Ledger, persons: frozenset[str]) -> None:
     """Have nobody ask for the persons again; whoever has a customer keeps it."""
     columns = IDENTITY.c
     without_customer = columns.identity.in_(persons) & columns.customer_id.is_(None)
-    with ledger.transaction() as database:
+    with changing_persons(ledger) as database:
         database.execute(
             sa.update(IDENTITY)
             .where(without_customer)
