@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from millpond.interactions import attempts
 from millpond.interactions.apply import JUDGE, MOVE, apply
+from millpond.interactions.attempts import Ended
 from millpond.interactions.erase import mark_erased
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.resolve import Found, resolve
+from millpond.interactions.service import Answer, Outcome
+from tests.ledger.posting import Posting
 from tests.ledger.test_resolve import names_of
 from tests.ledger.world import ONE, OTHER, THREE, TWO, answer, counted, states, totals
 from tests.waiting import until
 
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+def waiting(ledger: Ledger) -> int:
+    """How many wait for a lock."""
+    with Ledger(ledger._url).transaction() as database:
+        return database.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0
 
 
 @pytest.fixture
@@ -34,11 +42,7 @@ def just_before(ledger: Ledger, text: str, act: Callable[[], object]) -> Iterato
         if not actors and text.strip()[:40] in statement:
             actors.append(threading.Thread(target=act))
             actors[0].start()
-            until(lambda: not actors[0].is_alive() or is_waiting())
-
-    def is_waiting() -> bool:
-        with Ledger(ledger._url).transaction() as database:
-            return bool(database.scalar(sa.text(WAITING)))
+            until(lambda: not actors[0].is_alive() or waiting(ledger))
 
     sa.event.listen(ledger._engine, "before_cursor_execute", begin)
     try:
@@ -73,3 +77,28 @@ def test_who_gets_a_customer_while_being_erased_keeps_it(ledger: Ledger, other: 
     assert states(ledger) == {OTHER.identity: "resolved"}
     apply(ledger, counted(THREE, {}, {OTHER: 1}))
     assert totals(ledger) == {"8": 2 + 1}
+
+
+def test_a_poster_that_wakes_up_late_and_its_successor_do_not_wait_for_each_other(
+    posting: Posting, other: Ledger
+) -> None:
+    posting.total(["1"])
+    with posting.ledger.transaction() as database:
+        first = attempts.next_epoch(database)
+        [claimed] = attempts.claim(database, first, limit=1, seconds=0, send_until=0)
+        attempts.mark_sent(database, [claimed])
+    with other.transaction() as database:
+        second = attempts.next_epoch(database)
+
+    def close_beside() -> None:
+        with other.transaction() as database:
+            closed.extend(attempts.close_earlier(database, second))
+
+    closed: list[str] = []
+    with (
+        just_before(posting.ledger, "WITH closed AS", close_beside),
+        posting.ledger.transaction() as database,
+    ):
+        attempts.record(database, [Ended(claimed, Answer(Outcome.ACK, 200))])
+    assert closed == []
+    assert posting.outcomes() == {"ack": 1}

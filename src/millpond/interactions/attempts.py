@@ -75,11 +75,13 @@ def close_earlier(database: sa.Connection, epoch: int) -> list[str]:
 
     An ambiguous one makes its customer doubtful.
     """
+    # Customers first, as everybody does: an earlier poster may wake up and record just now.
+    left_open = sa.select(ATTEMPT.c.customer_id).where(*_of_earlier(epoch))
+    _lock(database, database.scalars(left_open).all())
     close = sa.update(ATTEMPT).where(*_of_earlier(epoch)).values(outcome=CLOSED, ended_at=NOW)
     closed = close.returning(ATTEMPT.c.customer_id, ATTEMPT.c.outcome)
     rows = database.execute(closed).all()
-    doubtful = sorted(row.customer_id for row in rows if row.outcome == Outcome.AMBIGUOUS)
-    _lock(database, doubtful)
+    doubtful = [row.customer_id for row in rows if row.outcome == Outcome.AMBIGUOUS]
     mark = sa.update(CUSTOMER).where(CUSTOMER.c.customer_id.in_(doubtful))
     database.execute(mark.values(is_doubtful=True))
     return [row.outcome for row in rows]
@@ -150,7 +152,7 @@ def record(database: sa.Connection, ended: Sequence[Ended]) -> None:
     """Close attempts and change their customers; what another poster has closed stays so."""
     if not ended:
         return
-    _lock(database, sorted(each.attempt.customer_id for each in ended))
+    _lock(database, [each.attempt.customer_id for each in ended])
     values = {
         "ids": [each.attempt.id for each in ended],
         "outcomes": [each.answer.outcome.value for each in ended],
