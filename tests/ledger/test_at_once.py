@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +12,11 @@ import sqlalchemy as sa
 from millpond.interactions import attempts
 from millpond.interactions.apply import JUDGE, MOVE, apply
 from millpond.interactions.attempts import Ended
+from millpond.interactions.deadletters import retry_dead_letters
 from millpond.interactions.erase import mark_erased
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.resolve import Found, resolve
+from millpond.interactions.schema import CUSTOMER
 from millpond.interactions.service import Answer, Outcome
 from tests.ledger.posting import Posting
 from tests.ledger.test_resolve import names_of
@@ -102,3 +105,24 @@ def test_a_poster_that_wakes_up_late_and_its_successor_do_not_wait_for_each_othe
         attempts.record(database, [Ended(claimed, Answer(Outcome.ACK, 200))])
     assert closed == []
     assert posting.outcomes() == {"ack": 1}
+
+
+def test_dead_letters_are_sent_again_while_an_hour_is_applied(
+    ledger: Ledger, other: Ledger
+) -> None:
+    apply(ledger, counted(ONE, {"1": 1, "2": 1}))
+    for customer in ("2", "1"):  # which is now the order in which the table has them
+        dead = sa.update(CUSTOMER).where(CUSTOMER.c.customer_id == customer)
+        with ledger.transaction() as database:
+            database.execute(dead.values(dead_version=1))
+    with ThreadPoolExecutor() as pool:
+        with ledger.transaction() as database:  # somebody who keeps the first of them for a while
+            database.execute(
+                sa.select(CUSTOMER).where(CUSTOMER.c.customer_id == "1").with_for_update()
+            )
+            applying = pool.submit(apply, ledger, counted(TWO, {"1": 1, "2": 1}))
+            until(lambda: waiting(ledger) == 1)
+            retrying = pool.submit(retry_dead_letters, other)
+            until(lambda: waiting(ledger) == 2)
+        assert applying.result() == 2
+        assert retrying.result() == 0  # both have a newer version, which is sent anyway

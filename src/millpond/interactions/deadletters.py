@@ -25,7 +25,12 @@ COLUMNS = pa.schema(
     ]
 )
 
-RETRY = sa.text("UPDATE customer SET dead_version = NULL WHERE dead_version = version")
+# Locked in the order of their keys, as everybody does: no two wait for each other.
+RETRY = sa.text("""
+UPDATE customer SET dead_version = NULL WHERE customer_id IN (
+    SELECT customer_id FROM customer WHERE dead_version = version ORDER BY customer_id FOR UPDATE
+)
+""")
 
 
 def dead_letters(ledger: Ledger) -> pa.Table:
