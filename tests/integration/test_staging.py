@@ -14,6 +14,8 @@ from hdfs import InsecureClient
 from millpond.catalog.datasets import RATINGS
 from millpond.errors import BadInputError, MillpondError
 from millpond.lake.manifests import Manifest, find_manifest
+from millpond.staging import stage as staging
+from millpond.staging.sources import LocalCopy
 from millpond.staging.stage import stage
 from tests.integration.local_platform import Platform
 from tests.waiting import until
@@ -23,7 +25,7 @@ class Stager:
     """Staging of ratings from a folder of its own into a root of its own."""
 
     def __init__(self, platform: Platform, folder: Path) -> None:
-        environ = {"data_dir": str(folder), "root": f"/test/{folder.name}"}
+        environ = {"data_dir": str(folder), "root": f"/test{folder}"}
         self.settings = type(platform.settings)(**{**vars(platform.settings), **environ})
         port = platform.settings.port("namenode-http")
         self.webhdfs = InsecureClient(f"http://127.0.0.1:{port}", user="root")
@@ -93,6 +95,26 @@ def test_a_date_keeps_the_undated_file_that_it_read(
     )
     stager.stage(D1, restage=True)
     assert stager.staged(platform, D1) == b"tuesday"
+
+
+def test_an_undated_file_never_takes_the_place_of_what_is_staged_meanwhile(
+    platform: Platform, stager: Stager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stager.put(b"undated")
+    to_hdfs = staging.upload
+
+    def upload(webhdfs: InsecureClient, copy: LocalCopy, path: str) -> None:
+        monkeypatch.setattr(staging, "upload", to_hdfs)
+        stager.put(b"dated", D1)
+        stager.stage(D1)  # another run, by somebody who has put the date's own file there
+        to_hdfs(webhdfs, copy, path)
+
+    monkeypatch.setattr(staging, "upload", upload)
+    staged = stager.stage(D1)
+    assert stager.staged(platform, D1) == b"dated"
+    assert staged.sha256 == hashlib.sha256(b"dated").hexdigest()
+    names = platform.hdfs.names(f"{stager.settings.root}/raw/ratings")
+    assert [name for name in names if name.startswith(".")] == []
 
 
 def test_without_a_file_the_sentence_says_where_it_looked(stager: Stager) -> None:

@@ -74,13 +74,30 @@ class Hdfs:
 
     def replace(self, path: str, content: bytes) -> None:
         """Make `content` the file's bytes: a reader sees the old file whole, or the new."""
-        target = PurePosixPath(path)
-        temporary = str(target.with_name(f".{target.name}.{uuid.uuid4().hex}"))
-        self.create(temporary, content)
+        temporary = self._beside(path, content)
         try:
             self._client.rename(temporary, path, overwrite=True)
         except TROUBLE as error:
             raise self._trouble("replace", path, error) from error
+
+    def add(self, path: str, content: bytes) -> bool:
+        """Have a new file whole at once, unlike `create`; False if the path exists already."""
+        temporary = self._beside(path, content)
+        try:
+            self._client.rename(temporary, path)
+        except FileExistsError:
+            self.remove(temporary)
+            return False
+        except TROUBLE as error:
+            raise self._trouble("add", path, error) from error
+        return True
+
+    def _beside(self, path: str, content: bytes) -> str:
+        """The path of a hidden file in the same folder, with these bytes."""
+        target = PurePosixPath(path)
+        temporary = str(target.with_name(f".{target.name}.{uuid.uuid4().hex}"))
+        self.create(temporary, content)
+        return temporary
 
     def names(self, folder: str) -> list[str]:
         """The names of the entries of a folder, sorted; empty if there is no such folder."""
@@ -105,12 +122,12 @@ class Hdfs:
             if entry.isdir
         ]
 
-    def remove(self, folder: str) -> None:
-        """Remove a folder and all that is in it."""
+    def remove(self, path: str) -> None:
+        """Remove a file, or a folder and all that is in it."""
         try:
-            self._client.delete(folder, recursive=True)
+            self._client.delete(path, recursive=True)
         except TROUBLE as error:
-            raise self._trouble("remove", folder, error) from error
+            raise self._trouble("remove", path, error) from error
 
     def _entries(self, folder: str) -> list[FileStatus]:
         try:

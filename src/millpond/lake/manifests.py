@@ -46,5 +46,13 @@ def read_manifest(hdfs: Hdfs, root: str, dataset: str, ds: date) -> Manifest:
 
 def write_manifest(hdfs: Hdfs, root: str, dataset: str, ds: date, manifest: Manifest) -> None:
     """Make `manifest` the date's: a reader sees the former one or this one."""
-    content = (json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n").encode()
-    hdfs.replace(zones.manifest(root, dataset, ds), content)
+    hdfs.replace(zones.manifest(root, dataset, ds), _content(manifest))
+
+
+def add_manifest(hdfs: Hdfs, root: str, dataset: str, ds: date, manifest: Manifest) -> bool:
+    """Make `manifest` the date's unless it has one; False if it has."""
+    return hdfs.add(zones.manifest(root, dataset, ds), _content(manifest))
+
+
+def _content(manifest: Manifest) -> bytes:
+    return (json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n").encode()

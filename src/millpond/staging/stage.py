@@ -22,7 +22,13 @@ from millpond.catalog.datasets import Dataset
 from millpond.catalog.settings import Settings
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
-from millpond.lake.manifests import Manifest, find_manifest, write_manifest
+from millpond.lake.manifests import (
+    Manifest,
+    add_manifest,
+    find_manifest,
+    read_manifest,
+    write_manifest,
+)
 from millpond.staging.sources import CHUNK_BYTES, LocalCopy, detect_encoding, fetch
 
 if TYPE_CHECKING:
@@ -44,11 +50,12 @@ def stage(
         BadInputError: The source file cannot be used.
     """
     hdfs = Hdfs(settings.hdfs_url)
-    former = find_manifest(hdfs, settings.root, dataset.name, ds)
+    of_date = (hdfs, settings.root, dataset.name, ds)
+    former = find_manifest(*of_date)
     with fetch(settings.data_dir, dataset, ds) as copy:
-        if former and not (copy.dated or restage):
-            _say_what_is_kept(former, copy, ds)
-            return former
+        replaces = copy.dated or restage
+        if former and not replaces:
+            return _kept(former, copy, ds)
         manifest = Manifest(
             path=zones.raw_file(settings.root, dataset.name, copy.sha256, dataset.file),
             bytes=copy.bytes,
@@ -58,7 +65,11 @@ def stage(
             staged_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         upload(webhdfs, copy, manifest.path)
-    write_manifest(hdfs, settings.root, dataset.name, ds, manifest)
+    if replaces:
+        write_manifest(*of_date, manifest)
+    elif not add_manifest(*of_date, manifest):
+        # Another run has staged the date during the upload.
+        return _kept(read_manifest(*of_date), copy, ds)
     log.info("staged %s as %s for %s: %d bytes", copy.location, manifest.path, ds, manifest.bytes)
     return manifest
 
@@ -74,12 +85,13 @@ def is_current(dataset: Dataset, ds: date, settings: Settings) -> bool:
         return former is not None and (former.sha256 == copy.sha256 or not copy.dated)
 
 
-def _say_what_is_kept(former: Manifest, copy: LocalCopy, ds: date) -> None:
+def _kept(former: Manifest, copy: LocalCopy, ds: date) -> Manifest:
     kept = f"kept {former.sha256[:4]}... of {ds}"
     if former.sha256 == copy.sha256:
         log.info("%s; the undated file is the same", kept)
     else:
         log.info("%s; the undated file now differs: restage=true takes it", kept)
+    return former
 
 
 def _encoding(dataset: Dataset, copy: LocalCopy) -> str:
