@@ -1,19 +1,23 @@
 """The reference service for a test: the real one, over HTTP, told what to do wrong."""
 
+import asyncio
 import json
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 
 from millpond.catalog.interactions import Contract
 from millpond.catalog.settings import Settings
 from millpond.interactions.service import CustomerService, Endpoint
+from millpond.reference_service import service
 from millpond.reference_service.faults import server
-from millpond.reference_service.service import application
 from tests.waiting import until
 
 HERE = Settings.from_env({})
@@ -25,7 +29,7 @@ class Reference:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._server = server(application(log), 0)
+        self._server = server(service.application(log), 0)
         self._thread = threading.Thread(target=self._server.run)
 
     def __enter__(self) -> Self:
@@ -51,6 +55,31 @@ class Reference:
     def faults(self, *faults: dict[str, Any]) -> None:
         """What goes wrong from now on, at /data where nothing else is said."""
         self._put("faults", [{"path": "/data", **fault} for fault in faults])
+
+    @contextmanager
+    def held_back(self, number: int = 1) -> Iterator[Callable[[], None]]:
+        """While inside, the next requests at /data are neither applied nor answered.
+
+        What it gives waits until so many have come.
+        """
+        come, over = threading.Semaphore(0), threading.Event()
+
+        async def sleep(seconds: float) -> None:
+            if seconds:
+                come.release()
+                await asyncio.to_thread(over.wait)
+
+        def wait() -> None:
+            for _ in range(number):
+                assert come.acquire(timeout=60)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(service, "asyncio", SimpleNamespace(sleep=sleep))
+            self.faults({"seconds": 1, "times": number})
+            try:
+                yield wait
+            finally:
+                over.set()
 
     def ask_for(self, authorization: str | None) -> None:
         """The header Authorization that it wants."""

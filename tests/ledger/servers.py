@@ -4,6 +4,8 @@ import socket
 import ssl
 import subprocess
 import threading
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 
@@ -26,15 +28,17 @@ class RawServer:
         while True:
             try:
                 connection, _ = self._socket.accept()
-                if self._context:
-                    connection = self._context.wrap_socket(connection, server_side=True)
-            except ssl.SSLError:  # the client did not trust it
-                continue
             except OSError:
                 return
-            with connection:
-                self.asked.append(request_of(connection))
-                connection.sendall(self._answer)
+            # The client may not trust it, or have enough before all is sent.
+            with suppress(OSError), self._spoken_to(connection) as client:
+                self.asked.append(request_of(client))
+                client.sendall(self._answer)
+
+    def _spoken_to(self, connection: socket.socket) -> socket.socket:
+        if self._context is None:
+            return connection
+        return self._context.wrap_socket(connection, server_side=True)
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
@@ -44,14 +48,10 @@ class RawServer:
 
 def request_of(connection: socket.socket) -> bytes:
     """A request to the end of its body."""
-    read = b""
-    while b"\r\n\r\n" not in read:
-        read += connection.recv(65536)
-    head, _, body = read.partition(b"\r\n\r\n")
-    [length] = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
-    while len(body) < int(length.split(b":")[1]):
-        body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
+    with connection.makefile("rb") as sent:
+        lines = list(takewhile(lambda line: line.strip(), sent))
+        [length] = [line for line in lines if line.lower().startswith(b"content-length")]
+        return b"".join(lines) + b"\r\n" + sent.read(int(length.split(b":")[1]))
 
 
 def certificate_of(name: str, folder: Path, authority: Path | None = None) -> Path:

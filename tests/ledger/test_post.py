@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any
@@ -15,7 +16,7 @@ from millpond.errors import BadInputError
 from millpond.interactions import attempts
 from millpond.interactions.post import ALIKE, Pace, seconds_to_post
 from millpond.interactions.schema import META
-from tests.ledger.posting import PACE, Posting
+from tests.ledger.posting import PACE, PATIENT, Posting
 from tests.waiting import until
 
 REFUSED = {"answer": "status", "status": 422, "applied": False}
@@ -100,15 +101,17 @@ def test_what_would_be_refused_to_everybody_stops_the_run(posting: Posting, stat
 
 def test_one_request_of_a_customer_is_in_flight_whatever_is_applied(posting: Posting) -> None:
     posting.total({"1": 1})
-    posting.reference.faults({"seconds": 0.5})
-    first = posting.process()
-    until(lambda: any(attempt.sent_at for attempt in posting.attempts()))
-    posting.total({"1": 2})  # an apply, while the first request is on its way
-    with posting.ledger.transaction() as database:
-        epoch = database.scalar(sa.text("SELECT max(epoch) FROM poster"))
-        assert epoch is not None
-        assert attempts.claim(database, epoch, 10, 1.0, 0.0) == []
-    first.wait(30)
+    posting.service = posting.reference.service((3.0, 60.0))
+    with ThreadPoolExecutor(1) as pool:
+        with posting.reference.held_back() as wait:
+            posted = pool.submit(posting.post, pace=PATIENT)
+            wait()
+            posting.total({"1": 2})  # an apply, while the first request is on its way
+            with posting.ledger.transaction() as database:
+                epoch = database.scalar(sa.text("SELECT max(epoch) FROM poster"))
+                assert epoch is not None
+                assert attempts.claim(database, epoch, 10, 1.0, 0.0) == []
+        posted.result()
     assert [request["body"][-2] for request in posting.reference.requests] == ["1", "2"]
     posting.check()
 
