@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -205,10 +205,17 @@ def test_up_says_that_there_are_no_source_files(
     assert "note: MILLPOND_DATA_DIR is /nowhere; it is no folder: create it, or set" in err
 
 
-def test_today_is_not_over_and_yesterday_is_named(millpond: Any) -> None:
-    today = datetime.now(UTC).date()
-    _, _, err = millpond("run", "--ds", str(today))
-    assert f"the latest day to run is {today - timedelta(days=1)}" in err
+def test_today_is_not_over_and_yesterday_is_named(
+    millpond: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Midnight(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Midnight":
+            return cls(2026, 11, 22, tzinfo=tz)
+
+    monkeypatch.setattr("millpond.cli.runs.datetime", Midnight)
+    _, _, err = millpond("run", "--ds", "2026-11-22")
+    assert "the latest day to run is 2026-11-21" in err
 
 
 def test_an_interruption_ends_with_130_and_a_word(

@@ -10,6 +10,7 @@ import pytest
 
 from millpond.airflow.submission import SubmitClient, complaint, refuse_secrets, size_options
 from millpond.catalog.sizes import Size
+from millpond.cluster import processes
 from millpond.errors import MillpondError
 from tests.waiting import until
 
@@ -62,7 +63,7 @@ def test_the_client_dies_with_its_task(tmp_path: Path) -> None:
     task.kill()
     task.wait()
     # Nobody may be there to take note of its end.
-    until(lambda: not client.is_running() or client.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not processes.is_alive(client))
 
 
 @pytest.mark.parametrize(
