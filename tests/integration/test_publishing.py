@@ -76,14 +76,16 @@ def test_a_reader_sees_whole_sets_through_ten_republications(
 
     with ThreadPoolExecutor(1) as pool:
         polling = pool.submit(poll)
-        for number in range(2, 12):
-            job = new_attempt(spark, platform, day, f"again-{number}")
-            job.publish(MART, all_values_counted(spark, number))
-        finished.set()
+        try:
+            for number in range(2, 12):
+                job = new_attempt(spark, platform, day, f"again-{number}")
+                job.publish(MART, all_values_counted(spark, number))
+                until(lambda: set(seen[-1:]) == {(number,) * len(VALUES)})  # noqa: B023  at once
+        finally:
+            finished.set()
         polling.result()
 
     assert set(seen) <= {(number,) * len(VALUES) for number in range(1, 12)}
-    assert len(set(seen)) > 5  # it did watch them change
     assert stored.number(day) == 11
 
 
@@ -244,7 +246,7 @@ def test_a_writer_killed_midway_leaves_a_whole_set_and_the_next_one_works(
     process = subprocess.Popen([sys.executable, writer, str(day), platform.settings.root])
     folder = zones.receipts(platform.settings.root, MART.name, day)
     # Between here and the commit is where the write takes place.
-    until(lambda: "2.json" in platform.hdfs.names(folder), 90, pause=0.02)
+    until(lambda: "2.json" in platform.hdfs.names(folder), 240, pause=0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
 

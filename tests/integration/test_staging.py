@@ -4,7 +4,9 @@ import hashlib
 import logging
 import multiprocessing
 import signal
+import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from millpond.catalog.datasets import RATINGS
 from millpond.errors import BadInputError, MillpondError
 from millpond.lake.manifests import Manifest, find_manifest
 from millpond.staging import stage as staging
-from millpond.staging.sources import LocalCopy
+from millpond.staging.sources import CHUNK_BYTES, LocalCopy
 from millpond.staging.stage import stage
 from tests.integration.local_platform import Platform
 from tests.waiting import until
@@ -136,21 +138,29 @@ def test_an_empty_file_is_refused_and_the_former_stays(platform: Platform, stage
     assert stager.staged(platform, D1) == b"something"
 
 
-def _stage_big(platform: Platform, folder: Path) -> None:
-    Stager(platform, folder).stage(D1)
+def _stage_a_chunk(platform: Platform, folder: Path) -> None:
+    """Stand still for ever once the first chunk of the upload has been sent."""
+
+    def stand_still(_: str, read: int) -> None:
+        if read > CHUNK_BYTES:
+            time.sleep(600)
+
+    stager = Stager(platform, folder)
+    stager.webhdfs.upload = partial(stager.webhdfs.upload, progress=stand_still)
+    stager.stage(D1)
 
 
 def test_an_upload_killed_midway_leaves_nothing_that_is_read_and_the_next_works(
     platform: Platform, stager: Stager
 ) -> None:
-    big = bytes(64 << 20)
+    big = bytes(3 * CHUNK_BYTES)
     stager.put(b"before", D1)
     stager.stage(D1)
     stager.put(big, D1)
     spawn: Any = multiprocessing.get_context("spawn")
-    uploading = spawn.Process(target=_stage_big, args=(platform, stager.folder))
+    uploading = spawn.Process(target=_stage_a_chunk, args=(platform, stager.folder))
     uploading.start()
-    until(lambda: any(name.startswith(".") for name in stager.files(platform)), pause=0.01)
+    until(lambda: any(name.startswith(".") for name in stager.files(platform)))
     assert uploading.pid is not None
     uploading.kill()
     uploading.join()

@@ -17,6 +17,7 @@ from millpond.run import Run
 from millpond.yarn import ResourceManager
 from tests.integration.local_platform import Platform
 from tests.integration.test_staging import D1, Stager
+from tests.waiting import until
 
 
 def dfsadmin(platform: Platform, *arguments: str) -> None:
@@ -37,7 +38,8 @@ def findings(platform: Platform) -> dict[str, dict[str, Any]]:
 
 
 def test_doctor_finds_nothing_on_a_healthy_platform(platform: Platform) -> None:
-    assert [check for check in findings(platform).values() if not check["ok"]] == []
+    # Applications of other tests may take all the room on YARN for a while.
+    until(lambda: all(check["ok"] for check in findings(platform).values()), 300)
 
 
 @pytest.mark.alone

@@ -5,6 +5,7 @@ the request log of the customer service, and the truth about made-up messages.
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from tests.integration.local_platform import Platform
 
 SERVICE_LOG = "customer-service.jsonl"
 # Readable by their owner alone; secrets are in these and nowhere else.
+# How a file ends whose writer is done; another test's may be at it still.
+WHOLE_PARQUET = b"PAR1"
 SECRET_FILES = ("airflow/airflow.cfg", "airflow/passwords.json", "airflow/secrets.json")
 
 
@@ -54,7 +57,9 @@ def _on_disk(platform: Platform) -> Iterator[tuple[str, bytes]]:
     topic = f"kafka/{platform.settings.interactions_topic}-"
     # HDFS and the databases are read through their own doors.
     others = ("hdfs/data/", "postgres/", topic, SERVICE_LOG, truth_file(platform.settings).name)
-    for file in home.rglob("*"):
+    # Not rglob, which fails if the folder of an application that ends goes while it looks.
+    files = (Path(folder, name) for folder, _, names in os.walk(home) for name in names)
+    for file in files:
         place = str(file.relative_to(home))
         if not place.startswith(others):
             with suppress(FileNotFoundError):  # it has ended its life meanwhile
@@ -78,12 +83,15 @@ def _on_hdfs(platform: Platform, application_ids: Collection[str]) -> Iterator[t
 
 
 def _paths(platform: Platform, folder: str) -> Iterator[str]:
-    entries = platform.hdfs._client.list_status(folder, recursive=True)
-    return (entry.path for entry in entries if not entry.isdir)
+    for entry in platform.hdfs._entries(folder):
+        if entry.isdir:
+            yield from _paths(platform, entry.path)  # nothing, if it has gone meanwhile
+        else:
+            yield entry.path
 
 
 def _unpacked(path: str, content: bytes) -> bytes:
-    if path.endswith(".parquet"):
+    if path.endswith(".parquet") and content.endswith(WHOLE_PARQUET):
         return str(pq.read_table(pa.BufferReader(content)).to_pylist()).encode()
     if path.endswith(".zstd"):
         return bytes(pa.CompressedInputStream(pa.BufferReader(content), "zstd").read())
