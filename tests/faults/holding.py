@@ -2,19 +2,19 @@
 
 import itertools
 import random
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psutil
-from pydantic import TypeAdapter
 from sqlalchemy import create_engine, text
 
 from millpond.catalog.analyses import RATING_HISTOGRAM
@@ -27,7 +27,7 @@ from millpond.yarn import Application, ResourceManager
 from tests import waiting
 from tests.integration.local_platform import Platform
 from tests.integration.sharing import worker
-from tests.integration.written import SECRET_FILES, places_of_secrets, written
+from tests.integration.written import SECRET_FILES, logs_on_hdfs, places_of_secrets, written
 
 KILLED_SECONDS = 15
 # No poll and no heartbeat is further apart: a fault comes at any moment between two of them.
@@ -103,6 +103,10 @@ class Held:
         state = self.api.state(self.run_id)
         return state if state in ("success", "failed") else None
 
+    def fails(self) -> None:
+        """Wait until the first attempt has failed; the next one may have begun by then."""
+        until(lambda: self.task.state == "up_for_retry" or self.task.attempt > 1)
+
     def log(self, attempt: int) -> list[str]:
         """What an attempt has said so far."""
         return self.api.log(self.run_id, Task("held", "", attempt))
@@ -147,16 +151,6 @@ class Held:
         found: dict[str, Any] = self.api._dag("GET", f"dagRuns/{self.run_id}/taskInstances/held")
         return found
 
-    def times_out(self) -> float:
-        """When the time is over that the DAG gives the attempt, or its run (epoch seconds)."""
-        given = self.api._dag("GET", "tasks/held")["execution_timeout"]
-        for_attempt = timedelta(days=given["days"], seconds=given["seconds"])
-        moments = [began(self._instance()) + for_attempt]
-        if for_run := self.api._dag("GET", "details")["dag_run_timeout"]:
-            run = self.api._dag("GET", f"dagRuns/{self.run_id}")
-            moments.append(began(run) + TypeAdapter(timedelta).validate_python(for_run))
-        return min(moments).timestamp()
-
     def _titled(self, title: str) -> psutil.Process:
         def find() -> psutil.Process | None:
             named = (p for p in self.platform.processes() if _title(p) == title)
@@ -187,6 +181,14 @@ class Held:
     def clear_run(self) -> None:
         """Clear the whole run, as its page does."""
         self.api.clear(self.run_id)
+
+    def let_time_run_out(self) -> None:
+        """End the attempt's time, by the signal by which Airflow ends it."""
+        self.process().send_signal(signal.SIGALRM)
+
+    def let_runs_time_run_out(self) -> None:
+        """Let the scheduler believe that the run began as long ago as its DAG gives it."""
+        self._age("dag_run SET start_date", f"run_id = '{self.run_id}'")
 
     def hand_over(self, application: Application) -> None:
         """Kill the task's process, and see the next attempt adopt what it leaves."""
@@ -266,11 +268,6 @@ class Held:
         self.yarn.end(self.live(), 30)
 
 
-def began(what: dict[str, Any]) -> datetime:
-    """When a run or an attempt started, by Airflow's answer."""
-    return datetime.fromisoformat(what["start_date"])
-
-
 def _title(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline()).strip()
@@ -322,6 +319,8 @@ class Hold:
         """Of all that the tests had written, no file of another's holds a secret of Airflow's."""
         here = self._platform.settings
         own = replace(self._platform, settings=replace(here, root=self._root))
+        # YARN takes an application's logs to HDFS some seconds after its end.
+        until(lambda: logs_on_hdfs(own, self._applications))
         places = dict(written(own, self._applications))
         assert any(place.startswith("hdfs:/yarn-logs/") for place in places)
         assert places_of_secrets(own, places) == list(SECRET_FILES)

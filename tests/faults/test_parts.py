@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from millpond.cli.airflow_api import Task
 from millpond.cluster import processes
 from tests.faults.holding import Held, Hold, until
 from tests.integration.local_platform import Platform
@@ -29,16 +28,10 @@ def up(platform: Platform) -> None:
     assert started.returncode == 0, started.stderr
 
 
-def has_failed_once(held: Held) -> bool:
-    task = held.task
-    return task.state == "up_for_retry" or task.attempt > 1
-
-
 def says_at_first(held: Held, words: str) -> None:
-    """The first try's log has the words."""
-    until(lambda: has_failed_once(held))
-    first = Task("held", "failed", 1)
-    assert any(words in line for line in held.api.log(held.run_id, first))
+    """The first try fails, and its log has the words."""
+    held.fails()
+    held.says(words, 1)
 
 
 @pytest.mark.case(4, slow=True)

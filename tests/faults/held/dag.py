@@ -96,13 +96,9 @@ DEFAULTS = {
 with DAG("held", schedule=None, **DEFAULTS) as held_dag:
     held()
 
-# An application runs within 15 s, and is adopted within 15 more.
-with DAG("held_briefly", schedule=None, **DEFAULTS) as held_briefly:
-    held(execution_timeout=timedelta(seconds=30))
-
 with DAG(
-    "held_run_briefly", schedule=None, dagrun_timeout=timedelta(seconds=60), **DEFAULTS
-) as held_run_briefly:
+    "held_for_an_hour", schedule=None, dagrun_timeout=timedelta(hours=1), **DEFAULTS
+) as held_for_an_hour:
     held()
 
 with DAG("held_and_retried_late", schedule=None, **DEFAULTS) as held_and_retried_late:
