@@ -103,6 +103,24 @@ def test_a_new_day_gets_a_run_that_owns_its_interval(here: Settings, serve: Any)
     assert asked["logical_date_gte"] == asked["logical_date_lte"] == ["2026-11-22T00:00:00+00:00"]
 
 
+def test_a_run_that_the_scheduler_makes_meanwhile_is_followed(
+    here: Settings, serve: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Quick(Airflow):
+        """Its scheduler makes the run between a look for it and the order to make it."""
+
+        def answer(self, method: str, url: str) -> Answer:
+            if (method, urlsplit(url).path) == ("POST", f"{DAG}/dagRuns"):
+                self.existing = "queued"
+                return 409, {"detail": "Unique constraint violation"}
+            return super().answer(method, url)
+
+    airflow = serve(Quick(None, ["running", "success"], [TASK]))
+    runs.run_day(here, D, {})
+    assert "the run of 2026-11-22 is on its way already" in capsys.readouterr().err
+    assert [method for method, _, _ in airflow.changes()] == ["POST", "PATCH"]
+
+
 def test_a_day_before_the_dags_first_is_refused(here: Settings, serve: Any) -> None:
     airflow = serve(Airflow(None, [], []))
     with pytest.raises(MillpondError) as raised:

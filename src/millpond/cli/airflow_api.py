@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -14,6 +15,10 @@ from millpond.errors import MillpondError
 
 DAILY, HOURLY = "daily_analytics", "hourly_interactions"
 TIMEOUT_SECONDS = (5, 60)
+
+
+class ExistsError(MillpondError):
+    """What was to be created is there already."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class AirflowApi:
         """A new run that owns the interval of a day or an hour.
 
         Raises:
+            ExistsError: The interval has a run.
             MillpondError: The DAG begins later; Airflow would give the run no task, and call that
             a success.
         """
@@ -111,7 +117,8 @@ class AirflowApi:
                 "`millpond up` starts it, MILLPOND_AIRFLOW_URL says where it is"
             ) from error
         if not answer.ok:
-            raise MillpondError(
+            kind = ExistsError if answer.status_code == HTTPStatus.CONFLICT else MillpondError
+            raise kind(
                 f"Airflow answered {answer.status_code} to {method} {url}: {answer.text[:200]}; "
                 "the log of its API server says more, and `millpond status` where Airflow is"
             )

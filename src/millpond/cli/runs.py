@@ -12,7 +12,7 @@ from millpond.catalog.datasets import dataset
 from millpond.catalog.partitions import Partition
 from millpond.catalog.settings import Settings
 from millpond.catalog.tables import Table
-from millpond.cli.airflow_api import AirflowApi
+from millpond.cli.airflow_api import AirflowApi, ExistsError
 from millpond.cli.console import amount, by_name, day, messages, settings
 from millpond.errors import MillpondError
 from millpond.lake.hdfs import Hdfs
@@ -84,7 +84,12 @@ def run_own(api: AirflowApi, partition: Partition) -> None:
 def _own_interval(api: AirflowApi, partition: Partition) -> str:
     existing = api.find_run(partition)
     if existing is None:
-        return api.create_run(partition)
+        try:
+            return api.create_run(partition)
+        except ExistsError:  # the scheduler, or another command, has made it since
+            existing = api.find_run(partition)
+            if existing is None:
+                raise
     run_id = str(existing["dag_run_id"])
     if existing["state"] in ("queued", "running"):
         messages.print(f"the run of {partition} is on its way already")
