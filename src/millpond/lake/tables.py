@@ -134,10 +134,11 @@ class StoredTable:
         query = QueryBuilder().register("stored", self.open(version))
         select = f"SELECT {columns} FROM stored WHERE {where}"  # noqa: S608  catalogue names
         try:
-            found = query.execute(select).read_all()
+            # Not pa.table(), which loads pandas to see whether it is given one of its frames.
+            found = pa.RecordBatchReader.from_stream(query.execute(select)).read_all()
         except Exception as error:  # as many classes as when it is opened
             raise self._unreadable(version, error) from error
-        return pa.table(found).cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
+        return found.cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
     def commit(
         self, partition: Partition, number: int, files: Sequence[File], receipt_sha256: str
