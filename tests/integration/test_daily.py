@@ -6,6 +6,7 @@ import resource
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -125,10 +126,13 @@ def test_the_log_of_an_application_that_has_ended_is_where_yarns_page_leads(
     *_, application = applications(platform, "analyse.rating_histogram", published)
 
     def log() -> str:
-        answer = requests.get(application.log_url, timeout=10)
-        return answer.text if answer.history else ""  # until it has been taken to HDFS: no redirect
+        with suppress(requests.RequestException):  # the first page of a JVM may take its time
+            answer = requests.get(application.log_url, timeout=10)
+            if answer.history:  # until it has been taken to HDFS: no redirect
+                return answer.text
+        return ""
 
-    said = until(log, 30)
+    said = until(log)
     assert f"published rating_histogram {published} as number 1" in said
     assert "launch_container.sh" not in said
 
@@ -166,7 +170,7 @@ def backfill(platform: Platform, ds: date) -> None:
     how = {"reprocess_behavior": "completed", "dag_run_conf": {"only": ["rating_histogram"]}}
     created = api._ask("POST", backfills, json={**asked, **how})
     ours = f"{backfills}/{created['id']}"
-    until(lambda: api._ask("GET", ours)["completed_at"], 300, pause=1)
+    until(lambda: api._ask("GET", ours)["completed_at"], 900, pause=1)  # as a run may take
     run_of_the_day = api.find_run(ds)
     assert run_of_the_day is not None
     assert run_of_the_day["run_type"] == "backfill"
