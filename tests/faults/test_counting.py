@@ -16,6 +16,9 @@ from millpond.interactions import seal as sealing
 from tests.faults.world import HOURS, World
 from tests.waiting import until
 
+# An application starts within seconds; where much else runs, within minutes.
+YARN_SECONDS = 240
+
 
 def find_process(application_id: str, main: str) -> psutil.Process | None:
     """The JVM of an application that runs a class."""
@@ -31,7 +34,7 @@ def find_process(application_id: str, main: str) -> psutil.Process | None:
 
 
 def process_of(application_id: str, main: str) -> psutil.Process:
-    return until(lambda: find_process(application_id, main), 90)
+    return until(lambda: find_process(application_id, main), YARN_SECONDS)
 
 
 def has_tasks(world: World, which: str) -> bool:
@@ -56,9 +59,9 @@ def test_a_driver_killed_while_it_writes_fails_once(world: World) -> None:
     world.seal(HOURS[0])
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(world.count_on_yarn, HOURS[0], 1)
-        until(lambda: world.application_id != "")
+        until(lambda: world.application_id != "", YARN_SECONDS)
         driver = process_of(world.application_id, "ApplicationMaster")
-        until(lambda: is_being_written(world, HOURS[0]))
+        until(lambda: is_being_written(world, HOURS[0]), YARN_SECONDS)
         driver.kill()
         assert first.result() != "SUCCEEDED"
     assert world.count_on_yarn(HOURS[0], 2) == "SUCCEEDED"
@@ -71,12 +74,12 @@ def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
     world.seal(HOURS[0])
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(world.count_on_yarn, HOURS[0], 1)
-        until(lambda: world.application_id != "")
+        until(lambda: world.application_id != "", YARN_SECONDS)
         executor = process_of(world.application_id, "YarnCoarseGrainedExecutorBackend")
-        until(lambda: has_tasks(world, "totalTasks"))
+        until(lambda: has_tasks(world, "totalTasks"), YARN_SECONDS)
         executor.suspend()  # however fast the machine is, it dies with a task in its hands
         try:
-            until(lambda: has_tasks(world, "activeTasks"))
+            until(lambda: has_tasks(world, "activeTasks"), YARN_SECONDS)
         finally:
             executor.kill()
         assert running.result() == "SUCCEEDED"

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
-import pytest
 import requests
 
 from millpond.catalog.interactions import Contract
@@ -73,8 +73,7 @@ class Reference:
             for _ in range(number):
                 assert come.acquire(timeout=60)
 
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(service, "asyncio", SimpleNamespace(sleep=sleep))
+        with patch.object(service, "asyncio", SimpleNamespace(sleep=sleep)):
             self.faults({"seconds": 1, "times": number})
             try:
                 yield wait
