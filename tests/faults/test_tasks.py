@@ -334,10 +334,12 @@ def test_the_reaper_ends_what_a_dead_worker_left_and_nothing_else(
     for process in dead:
         process.kill()
     left.mark("failed")
-    said = {leftover.id: "to be ended", other.id: "stays"}
-    assert reap(platform, dry_run=True) == said
-    assert left.running().id == leftover.id
-    assert reap(platform, dry_run=False) == said
+    for dry_run in (True, False):
+        assert left.running().id == leftover.id
+        said = reap(platform, dry_run=dry_run)
+        # The hourly DAG may have one, too.
+        assert [id_ for id_, what in said.items() if what == "to be ended"] == [leftover.id]
+        assert said[other.id] == "stays"
     assert until(lambda: left.ended(leftover.id)).state == "KILLED"
     wanted.release(2)
     wanted.reaches("success")
@@ -387,7 +389,7 @@ def reap_by_schedule(platform: Platform) -> list[dict[str, str]]:
     # One at a time; and the run of the last hour, which comes by itself, shall not come between.
     until(lambda: active() == [])
     first = until(lambda: next(iter(hourly(api)), None))
-    until(lambda: {run["state"] for run in hourly(api)} == {"success"})
+    until(lambda: not any(run["state"] in ("queued", "running") for run in hourly(api)))
     begin = datetime.fromisoformat(first["logical_date"]) - timedelta(hours=2)
     last = begin + timedelta(hours=1)
     hours = {"from_date": begin.isoformat(), "to_date": last.isoformat()}

@@ -154,7 +154,7 @@ class Pair:
     @retry(
         retry=retry_if_exception_type(requests.ConnectionError),
         wait=wait_fixed(0.1),
-        stop=stop_after_delay(60),
+        stop=stop_after_delay(240),
         reraise=True,
     )
     def _wait_until_it_answers(self, id_: str) -> None:
