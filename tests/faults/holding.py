@@ -28,6 +28,7 @@ from tests import waiting
 from tests.integration.local_platform import Platform
 from tests.integration.sharing import worker
 from tests.integration.written import SECRET_FILES, logs_on_hdfs, places_of_secrets, written
+from tests.waiting import HANGS_SECONDS
 
 KILLED_SECONDS = 15
 # No poll and no heartbeat is further apart: a fault comes at any moment between two of them.
@@ -35,8 +36,8 @@ MOMENT_SECONDS = 5.0
 Found = TypeVar("Found")
 
 
-def until(found: Callable[[], Found | None], seconds: float = 240) -> Found:
-    """What a function finds, once it finds something: on YARN that may take minutes."""
+def until(found: Callable[[], Found | None], seconds: float = HANGS_SECONDS) -> Found:
+    """What a function finds, once it finds something; Airflow is not asked too often."""
     return waiting.until(found, seconds, pause=0.2)
 
 
@@ -90,13 +91,13 @@ class Held:
         assert len(found) <= number
         return found[-1] if len(found) == number and found[-1].state == "RUNNING" else None
 
-    def reaches(self, state: str, attempt: int = 1, seconds: float = 300) -> None:
+    def reaches(self, state: str, attempt: int = 1) -> None:
         """Wait until the task's attempt is in a state."""
-        until(lambda: (self.task.state, self.task.attempt) == (state, attempt), seconds)
+        until(lambda: (self.task.state, self.task.attempt) == (state, attempt))
 
-    def succeeds(self, seconds: float = 300) -> None:
+    def succeeds(self) -> None:
         """Wait until an attempt succeeds; a run that fails is not waited for."""
-        state = until(self._over, seconds)
+        state = until(self._over)
         assert state == "success"
 
     def _over(self) -> str | None:

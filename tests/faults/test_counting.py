@@ -16,9 +16,6 @@ from millpond.interactions import seal as sealing
 from tests.faults.world import HOURS, World
 from tests.waiting import until
 
-# An application starts within seconds; where much else runs, within minutes.
-YARN_SECONDS = 240
-
 
 def find_process(application_id: str, main: str) -> psutil.Process | None:
     """The JVM of an application that runs a class."""
@@ -34,7 +31,7 @@ def find_process(application_id: str, main: str) -> psutil.Process | None:
 
 
 def process_of(application_id: str, main: str) -> psutil.Process:
-    return until(lambda: find_process(application_id, main), YARN_SECONDS)
+    return until(lambda: find_process(application_id, main))
 
 
 def has_tasks(world: World, which: str) -> bool:
@@ -59,9 +56,9 @@ def test_a_driver_killed_while_it_writes_fails_once(world: World) -> None:
     world.seal(HOURS[0])
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(world.count_on_yarn, HOURS[0], 1)
-        until(lambda: world.application_id != "", YARN_SECONDS)
+        until(lambda: world.application_id != "")
         driver = process_of(world.application_id, "ApplicationMaster")
-        until(lambda: is_being_written(world, HOURS[0]), YARN_SECONDS)
+        until(lambda: is_being_written(world, HOURS[0]))
         driver.kill()
         assert first.result() != "SUCCEEDED"
     assert world.count_on_yarn(HOURS[0], 2) == "SUCCEEDED"
@@ -74,12 +71,12 @@ def test_an_executor_that_is_killed_is_replaced(world: World) -> None:
     world.seal(HOURS[0])
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(world.count_on_yarn, HOURS[0], 1)
-        until(lambda: world.application_id != "", YARN_SECONDS)
+        until(lambda: world.application_id != "")
         executor = process_of(world.application_id, "YarnCoarseGrainedExecutorBackend")
-        until(lambda: has_tasks(world, "totalTasks"), YARN_SECONDS)
+        until(lambda: has_tasks(world, "totalTasks"))
         executor.suspend()  # however fast the machine is, it dies with a task in its hands
         try:
-            until(lambda: has_tasks(world, "activeTasks"), YARN_SECONDS)
+            until(lambda: has_tasks(world, "activeTasks"))
         finally:
             executor.kill()
         assert running.result() == "SUCCEEDED"

@@ -21,9 +21,9 @@ from millpond.interactions.ledger import Ledger
 from millpond.interactions.schema import CUSTOMER
 from tests.history import first_violation, read_history
 from tests.ledger.postgresql import Server, server
-from tests.ledger.posting import PROCESS_SECONDS, Posting
+from tests.ledger.posting import Posting
 from tests.ledger.world import EARLY, ONE, TWO, contributions, counted, totals, versions
-from tests.waiting import until
+from tests.waiting import HANGS_SECONDS, until
 
 COUNTS = {str(n): n + 1 for n in range(600)}
 TRUTH: dict[str, Any] = {"hours": {str(ONE): {"counts": COUNTS, "anonymous": [], "quarantined": 0}}}
@@ -89,7 +89,7 @@ def test_what_a_poster_was_sending_is_delivered(
 ) -> None:
     poster = poster_under_way(posting)
     mortal.kill()
-    assert poster.wait(PROCESS_SECONDS) == 1
+    assert poster.wait(HANGS_SECONDS) == 1
     start_again(mortal)
     assert len(posting.reference.requests) < len(COUNTS)
     check(posting, settings)
@@ -103,7 +103,7 @@ def test_what_a_poster_claimed_without_hearing_of_it_is_delivered(
     confirm_no_commit(mortal)
     wait_for(mortal, "SyncRep")
     mortal.kill()
-    assert poster.wait(PROCESS_SECONDS) == 1
+    assert poster.wait(HANGS_SECONDS) == 1
     start_again(mortal)
     assert any(attempt.outcome is None for attempt in posting.attempts())
     check(posting, settings)

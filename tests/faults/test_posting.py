@@ -18,10 +18,10 @@ from millpond.errors import BadInputError, MillpondError
 from millpond.interactions import attempts
 from millpond.interactions.schema import POSTER
 from millpond.interactions.service import CustomerService, Endpoint
-from tests.ledger.posting import PACE, PROCESS_SECONDS, TIMEOUT, Posting
+from tests.ledger.posting import PACE, TIMEOUT, Posting
 from tests.ledger.reference import CONTRACT
 from tests.ledger.servers import RawServer, certificate_of, tls
-from tests.waiting import until
+from tests.waiting import HANGS_SECONDS, until
 
 FAILED = {"answer": "status", "status": 500, "applied": False}
 # Slower than the answer that asks for patience, so that one request of each thread is before it.
@@ -38,7 +38,7 @@ def test_a_second_poster_waits_for_the_deadlines_of_the_first(posting: Posting) 
         second = pool.submit(posting.post)
         until(lambda: posters(posting) == 2)
         posting.reference.faults()
-        assert first.wait(PROCESS_SECONDS) == 12
+        assert first.wait(HANGS_SECONDS) == 12
         second.result()
     [one, other] = sorted({attempt.epoch for attempt in posting.attempts()})
     deadline = max(a.deadline for a in posting.attempts() if a.epoch == one and a.outcome != "ack")
@@ -65,7 +65,7 @@ def test_a_poster_that_was_stopped_past_its_deadline_sends_nothing_more(posting:
     posting.post()
     before = len(posting.reference.requests)
     old.send_signal(signal.SIGCONT)
-    assert old.wait(PROCESS_SECONDS) in (1, 12)  # its transaction was ended, or it is superseded
+    assert old.wait(HANGS_SECONDS) in (1, 12)  # its transaction was ended, or it is superseded
     assert len(posting.reference.requests) == before
     assert new["ack"] > 0
     posting.drain()
@@ -107,7 +107,7 @@ def test_a_killed_poster_is_followed_by_one_that_knows_what_it_left(
     posting: Posting, point: str, left: str, seen: int
 ) -> None:
     posting.total({"1": 7})
-    assert posting.process(crash_at=point).wait(PROCESS_SECONDS) == -signal.SIGKILL
+    assert posting.process(crash_at=point).wait(HANGS_SECONDS) == -signal.SIGKILL
     assert len(posting.reference.requests) == seen
     posting.post()
     assert posting.attempts()[0].outcome == left
@@ -154,7 +154,7 @@ def test_a_request_that_is_applied_late_is_mended_in_the_next_hour(posting: Post
         poster = posting.process()
         wait()
         posting.total({"1": 8})
-        assert poster.wait(PROCESS_SECONDS) == 0  # it waits for an answer for 1 s
+        assert poster.wait(HANGS_SECONDS) == 0  # it waits for an answer for 1 s
         assert posting.reference.counts == {"1": 8}
     until(lambda: posting.reference.counts == {"1": 7})  # after the newer one
     posting.drain()

@@ -55,7 +55,7 @@ def test_the_page_says_what_becomes_of_the_application_and_why(hold: Hold) -> No
         assert first.id.removeprefix("application") in link
         # Airflow's log makes a link of no other.
         assert "." in str(urlsplit(link).hostname)
-        until(partial(answers, link), 60)
+        until(partial(answers, link))
     held.release("many")
     held.fails()
     held.release(3)
@@ -195,7 +195,7 @@ def test_an_orphaned_task_changes_nothing_beside_the_next_attempt(hold: Hold) ->
     held.reaches("success", attempt=2)
     assert held.published(5).application_id == first.id
     assert held.applications()[-1].id == first.id
-    until(lambda: not processes.is_alive(orphan), 60)
+    until(lambda: not processes.is_alive(orphan))
 
 
 @pytest.mark.case(6, slow=True)

@@ -22,6 +22,7 @@ from millpond.cluster.config import (
 from millpond.cluster.daemons import hadoop_class
 from tests.integration.local_platform import free_port_base
 from tests.ledger.servers import certificate_of
+from tests.waiting import HANGS_SECONDS
 
 RM1, RM2 = "rm1", "rm2"
 WEB = "webapp.https.address"
@@ -154,7 +155,7 @@ class Pair:
     @retry(
         retry=retry_if_exception_type(requests.ConnectionError),
         wait=wait_fixed(0.1),
-        stop=stop_after_delay(240),
+        stop=stop_after_delay(HANGS_SECONDS),
         reraise=True,
     )
     def _wait_until_it_answers(self, id_: str) -> None:

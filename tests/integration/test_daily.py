@@ -170,7 +170,7 @@ def backfill(platform: Platform, ds: date) -> None:
     how = {"reprocess_behavior": "completed", "dag_run_conf": {"only": ["rating_histogram"]}}
     created = api._ask("POST", backfills, json={**asked, **how})
     ours = f"{backfills}/{created['id']}"
-    until(lambda: api._ask("GET", ours)["completed_at"], 900, pause=1)  # as a run may take
+    until(lambda: api._ask("GET", ours)["completed_at"], pause=1)
     run_of_the_day = api.find_run(ds)
     assert run_of_the_day is not None
     assert run_of_the_day["run_type"] == "backfill"

@@ -162,7 +162,7 @@ def test_names_and_secrets_are_in_no_log_no_receipt_and_no_other_table(
 ) -> None:
     receipt = platform.millpond("receipt", "interactions_counts", "--hour", told[0])
     application_id = json.loads(receipt.stdout)["application_id"]
-    until(lambda: has_left_logs(platform, application_id), 120)
+    until(lambda: has_left_logs(platform, application_id))
     places = dict(written(platform, [application_id]))
     knowing = [place for place, content in places.items() if application_id.encode() in content]
     missed = [place for place in SEARCHED if not any(k.startswith(place) for k in knowing)]

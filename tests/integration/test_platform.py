@@ -129,7 +129,7 @@ def test_down_leaves_no_process_of_an_up_that_was_killed_midway(elsewhere: Platf
         [venv_bin() / "millpond", "up"], env=elsewhere.environ, stderr=subprocess.DEVNULL
     )
     # The first `up` of all brings the jars.
-    until(lambda: any("/bin/java " in command(found) for found in elsewhere.processes()), 600)
+    until(lambda: any("/bin/java " in command(found) for found in elsewhere.processes()))
     starting.kill()
     starting.wait()
     assert elsewhere.processes() != []

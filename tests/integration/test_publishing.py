@@ -246,7 +246,7 @@ def test_a_writer_killed_midway_leaves_a_whole_set_and_the_next_one_works(
     process = subprocess.Popen([sys.executable, writer, str(day), platform.settings.root])
     folder = zones.receipts(platform.settings.root, MART.name, day)
     # Between here and the commit is where the write takes place.
-    until(lambda: "2.json" in platform.hdfs.names(folder), 240, pause=0.02)
+    until(lambda: "2.json" in platform.hdfs.names(folder), pause=0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
 

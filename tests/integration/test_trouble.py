@@ -39,7 +39,7 @@ def findings(platform: Platform) -> dict[str, dict[str, Any]]:
 
 def test_doctor_finds_nothing_on_a_healthy_platform(platform: Platform) -> None:
     # Applications of other tests may take all the room on YARN for a while.
-    until(lambda: all(check["ok"] for check in findings(platform).values()), 300)
+    until(lambda: all(check["ok"] for check in findings(platform).values()))
 
 
 @pytest.mark.alone

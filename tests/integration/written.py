@@ -22,9 +22,9 @@ from tests.integration.local_platform import Platform
 
 SERVICE_LOG = "customer-service.jsonl"
 # Readable by their owner alone; secrets are in these and nowhere else.
+SECRET_FILES = ("airflow/airflow.cfg", "airflow/passwords.json", "airflow/secrets.json")
 # How a file ends whose writer is done; another test's may be at it still.
 WHOLE_PARQUET = b"PAR1"
-SECRET_FILES = ("airflow/airflow.cfg", "airflow/passwords.json", "airflow/secrets.json")
 
 
 def written(platform: Platform, application_ids: Collection[str]) -> Iterator[tuple[str, bytes]]:

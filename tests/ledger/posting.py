@@ -23,8 +23,6 @@ from tests.ledger.reference import CONTRACT, Reference
 # Quick, so that a test of retries and deadlines ends; an answer has 1 s.
 PACE = Pace(threads=8, deadline=6, answer=2, tries=8, first_wait=0.05, longest_wait=0.2)
 TIMEOUT = (1.0, 1.0)
-# A poster's process has ended by then, wherever it begins with all that it imports.
-PROCESS_SECONDS = 120
 # All is well, on a machine that may be slow.
 PATIENT = Pace(threads=8, deadline=30, answer=15)
 
