@@ -17,8 +17,9 @@ from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
 from millpond.cli import platform as commands
 from millpond.cli.main import app
-from millpond.cluster import doctor, health, platform, postgres, processes
+from millpond.cluster import doctor, health, jars, platform, postgres, processes
 from millpond.cluster.daemons import Part, parts
+from millpond.cluster.steps import Step
 from millpond.errors import MillpondError
 
 
@@ -132,6 +133,26 @@ def test_a_part_stops_after_all_that_use_it(settings: Settings) -> None:
     assert "nodemanager" in after["datanode"]
     assert "datanode" in after["namenode"]
     assert "airflow-api-server" in after["postgres"]
+
+
+def test_two_do_not_start_on_the_same_ports_at_once(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(settings, home=tmp_path_factory.mktemp("other"))
+    started: list[Settings] = []
+
+    def start(settings: Settings, *_: object) -> list[Step]:
+        started.append(settings)
+        if len(started) == 1:
+            with pytest.raises(MillpondError, match=r"just being started on the ports 23000 to 23"):
+                platform.up(other, print)
+        return [Step("nothing", (), lambda: None)]
+
+    monkeypatch.setattr(jars, "ensure", lambda _: None)
+    monkeypatch.setattr(platform, "_start_steps", start)
+    platform.up(settings, print)
+    platform.up(other, print)
+    assert [each.home for each in started] == [settings.home, other.home]
 
 
 def test_one_command_at_a_time(settings: Settings) -> None:

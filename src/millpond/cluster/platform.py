@@ -58,7 +58,7 @@ def up(settings: Settings, report: Report) -> None:
     postgres.require_short_socket_path(settings)
     postgres.require_ordinary_user()
     _make_home(settings.home)
-    with _turn(settings.home, "up", report):
+    with _turn(settings.home, "up", report), ports.alone(settings):
         jars.ensure(report)
         processes.end_preparations(settings.home)
         ports.require_free(settings)

@@ -1,6 +1,8 @@
 """Which process holds a port that a part wants."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -25,6 +27,26 @@ class Conflict:
     def found(self) -> str:
         """What is wrong."""
         return f"port {self.port}, which {self.part} wants, is held by {self.holder}"
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Be the only one who starts a platform on this block of ports.
+
+    A port is free until its part listens, and a part of another platform that does would be taken
+    for ours, which ends a moment later.
+    """
+    with socket.socket(socket.AF_UNIX) as name:
+        try:
+            # In no folder, and gone with this process however it ends.
+            name.bind(f"\0millpond-ports-{settings.port_base}")
+        except OSError:
+            raise MillpondError(
+                f"another platform is just being started on the ports {settings.port_base} to "
+                f"{settings.port_base + 99}; wait for it and stop it, or set MILLPOND_PORT_BASE to "
+                "a free block of 100 ports"
+            ) from None
+        yield
 
 
 def require_free(settings: Settings) -> None:
