@@ -154,6 +154,16 @@ def test_a_number_that_has_been_passed_is_refused(stored: StoredTable, day: date
     assert stored.number(day) == 2
 
 
+def test_rows_made_of_others_never_take_the_place_of_what_came_since(
+    stored: StoredTable, day: date
+) -> None:
+    stored.commit(day, 1, [], "first")
+    stored.commit(day, 2, [], "made of the first", instead_of=1)
+    with pytest.raises(SupersededError, match="number 3 .* came after number 2"):
+        stored.commit(day, 3, [], "made of the first as well", instead_of=1)
+    assert stored.number(day) == 2
+
+
 def test_rows_that_break_a_check_leave_the_former_rows(
     spark: SparkSession, platform: Platform, stored: StoredTable, day: date
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,12 +19,13 @@ from millpond.cluster import postgres
 from millpond.errors import BadInputError, CheckFailedError, MillpondError
 from millpond.interactions.apply import apply_hour
 from millpond.interactions.counted import keys_of, read_names
+from millpond.interactions.erase import erase
 from millpond.interactions.ledger import Ledger
 from millpond.interactions.reconcile import reconcile
 from millpond.interactions.resolve import Answer, Found, NotFound, resolve_hour
 from millpond.interactions.schema import CUSTOMER
 from millpond.lake.publishing import Publisher
-from millpond.lake.tables import arrow_schema
+from millpond.lake.tables import StoredTable, arrow_schema
 from tests.integration.local_platform import Platform, apart
 
 ONE = Hour.parse("2026-11-22T01")
@@ -184,6 +186,28 @@ def test_an_erased_person_is_nowhere_on_hdfs_and_counts_as_before(world: Totals)
     assert paul.stderr.startswith("erased 2 rows of 2 hours, of 1 person; ")
     assert b"Martin" not in stored_bytes(world)
     assert world.platform.millpond("interactions", "audit").returncode == 0
+
+
+def test_a_count_that_comes_while_its_hour_is_erased_stays(
+    world: Totals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(ONE, {}, {ZOE: 10, PAUL: 1})
+    apply_hour(world.settings, ONE)
+    read = StoredTable.read
+
+    def count_after(stored: StoredTable, *of: Any) -> pa.Table:
+        rows = read(stored, *of)
+        monkeypatch.setattr(StoredTable, "read", read)
+        world.publish(ONE, {}, {ZOE: 10, PAUL: 2})
+        return rows
+
+    monkeypatch.setattr(StoredTable, "read", count_after)
+    with pytest.raises(MillpondError, match="that one's rows stay; erase again"):
+        erase(world.settings, world.person(ZOE))
+    stored = StoredTable.of(world.settings, ANONYMOUS)
+    assert sum(stored.read(ONE).column("interactions").to_pylist()) == 10 + 2
+    erase(world.settings, world.person(ZOE))
+    assert sum(stored.read(ONE).column("interactions").to_pylist()) == 2
 
 
 def test_names_are_found_in_the_newest_hour(world: Totals) -> None:

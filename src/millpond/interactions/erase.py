@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from millpond.catalog.interactions import ANONYMOUS
 from millpond.catalog.partitions import Hour
 from millpond.catalog.settings import Settings
-from millpond.errors import MillpondError
+from millpond.errors import MillpondError, SupersededError
 from millpond.interactions.apply import changing_persons
 from millpond.interactions.counted import keys_of
 from millpond.interactions.identities import PersonKeys
@@ -97,11 +97,16 @@ def _erase_hour(
     settings: Settings, stored: StoredTable, hour: Hour, keys: PersonKeys, persons: frozenset[str]
 ) -> int:
     """Publish the hour's rows without the persons'; how many were theirs."""
+    number = stored.number(hour)
     rows = stored.read(hour).to_pylist()
     kept = [row for row in rows if keys.of_row(row).identity not in persons]
     if len(kept) < len(rows):
         publisher = Publisher(settings, hour, "erase", code_version(Path(__file__)))
-        publisher.publish(ANONYMOUS, pa.Table.from_pylist(kept, schema=arrow_schema(ANONYMOUS)))
+        left = pa.Table.from_pylist(kept, schema=arrow_schema(ANONYMOUS))
+        try:
+            publisher.publish(ANONYMOUS, left, instead_of=number)
+        except SupersededError as error:
+            raise MillpondError(f"{error}; erase again, for they may be the person's") from None
     return len(rows) - len(kept)
 
 

@@ -21,7 +21,7 @@ class Publisher:
     """What a task or a command publishes of a date or an hour.
 
     There is no claim: it publishes what it has just read, and of two at once the one with the
-    higher number stays.
+    higher number stays, unless that is made of rows which are no longer there.
     """
 
     settings: Settings
@@ -37,13 +37,15 @@ class Publisher:
         rows: pa.Table,
         checks: tuple[Check, ...] = (),
         counts: Mapping[str, int] | None = None,
+        instead_of: int | None = None,
     ) -> Receipt:
         """Make `rows` the table's rows of the partition, in one commit.
 
-        `counts` go into the receipt's `rows`.
+        `counts` go into the receipt's `rows`; `instead_of` is the number of the rows that these
+        are made of.
 
         Raises:
-            SupersededError: A higher number was published meanwhile; its rows stay.
+            SupersededError: Another number was published meanwhile; its rows stay.
         """
         receipt = self._create(table, "published", {**(counts or {}), "out": rows.num_rows}, checks)
         hdfs = Hdfs(self.settings.hdfs_url)
@@ -52,7 +54,7 @@ class Publisher:
         if rows.num_rows:
             hdfs.create(f"{place}/part-0.parquet", _parquet(table, rows))
         self.with_tables[table.name] = stored.commit(
-            self.partition, receipt.number, hdfs.files(place), receipt.sha256()
+            self.partition, receipt.number, hdfs.files(place), receipt.sha256(), instead_of
         )
         return receipt
 

@@ -141,14 +141,21 @@ class StoredTable:
         return found.cast(arrow_schema(self.table)).sort_by(sort_keys(self.table.order))
 
     def commit(
-        self, partition: Partition, number: int, files: Sequence[File], receipt_sha256: str
+        self,
+        partition: Partition,
+        number: int,
+        files: Sequence[File],
+        receipt_sha256: str,
+        instead_of: int | None = None,
     ) -> int:
         """Make files below the table's folder all that the partition has; the new version.
 
-        A reader sees the old rows or the new ones, never both or neither.
+        A reader sees the old rows or the new ones, never both or neither. `instead_of` is the
+        number of the rows that these are made of; without it they are made of other tables.
 
         Raises:
-            SupersededError: The partition has a number above `number`; nothing was changed.
+            SupersededError: The partition has a number above `number`, or another one than
+                `instead_of`; nothing was changed.
         """
         app, column = f"{self.table.name}/{partition}", self.table.partition.name
         values = {column: str(partition)}
@@ -157,6 +164,8 @@ class StoredTable:
         ]
         # A commit fails when somebody else's has taken its version: then what is there now decides.
         while (current := (opened := self.open()).transaction_version(app) or 0) < number:
+            if instead_of not in (None, current):
+                break
             try:
                 opened.create_write_transaction(
                     adds,
@@ -173,7 +182,7 @@ class StoredTable:
             except CommitFailedError:
                 continue
             return opened.version()
-        if current > number:
+        if current != number:
             raise SupersededError(
                 f"number {number} of {self.table.name} {partition} came after number {current} of "
                 "another attempt; that one's rows stay"
