@@ -55,13 +55,14 @@ def posters(posting: Posting) -> int:
 
 @pytest.mark.case(10)
 def test_a_poster_that_was_stopped_past_its_deadline_sends_nothing_more(posting: Posting) -> None:
-    posting.total(map(str, range(100)))
+    posting.total(map(str, range(700)))  # more than it can have sent by then
     posting.reference.faults({"seconds": 0.3, "times": 0})
     old = posting.process()
     until(lambda: len(posting.reference.requests) > PACE.threads)
     old.send_signal(signal.SIGSTOP)
+    posting.reference.faults()
     new = posting.post()
-    posting.total(map(str, range(100)), 2)
+    posting.total(map(str, range(700)), 2)
     posting.post()
     before = len(posting.reference.requests)
     old.send_signal(signal.SIGCONT)

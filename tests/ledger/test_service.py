@@ -24,6 +24,7 @@ from millpond.interactions.service import (
 )
 from tests.ledger.reference import CONTRACT, Reference
 from tests.ledger.servers import RawServer, certificate_of, tls
+from tests.waiting import until
 
 FOREVER = float("inf")
 
@@ -166,6 +167,25 @@ def test_nothing_is_sent_after_its_time(reference: Reference) -> None:
     assert service.post_count("12", 3, "k", clock() - 0.001).outcome == Outcome.UNSENT
     assert reference.requests == []
     assert service.post_count("12", 3, "k", clock() + 60).outcome == Outcome.ACK
+
+
+def test_the_clock_is_looked_at_again_whenever_the_service_takes_more_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "clock_gettime", lambda _: now[0])
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        port = listening.getsockname()[1]
+        service = CustomerService(lambda: Endpoint(f"http://127.0.0.1:{port}"), CONTRACT, (3, 60))
+        more_than_buffers_hold = "9" * (64 << 20)
+        posting = pool.submit(service.post_count, more_than_buffers_hold, 1, "k", 1.0)
+        taken, _ = listening.accept()
+        with taken:
+            until(lambda: b"999" in taken.recv(4096))
+            now[0] = 2.0
+            while taken.recv(1 << 20):
+                pass
+        assert posting.result().outcome == Outcome.UNSENT
 
 
 @pytest.mark.parametrize(

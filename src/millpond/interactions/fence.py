@@ -1,6 +1,7 @@
 """Connections that send nothing too late."""
 
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -8,6 +9,7 @@ from typing import Any
 
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.util.wait import wait_for_write
 
 # Until when what this thread sends may be sent, by `clock`.
 send_until: ContextVar[float] = ContextVar("send_until")
@@ -36,10 +38,25 @@ class _Fence:
         if self.sock is None:
             self.connect()
         assert self.sock is not None
-        send, until = self.sock.sendall, send_until.get()
-        if time.clock_gettime(time.CLOCK_BOOTTIME) > until:
-            raise TooLateError
-        send(data)
+        while data := data[self._send_some(self.sock, data) :]:
+            if not wait_for_write(self.sock, self.sock.gettimeout()):
+                raise TimeoutError("the service takes no more bytes")
+
+    def _send_some(self, sock: socket.socket, data: bytes) -> int:
+        """How many of the bytes the system has taken at once."""
+        patience = sock.gettimeout()
+        # With patience it would wait until it can send, and then for its turn among the threads,
+        # which on a busy machine is the likeliest moment to be stopped in.
+        sock.settimeout(0)
+        try:
+            send, until = sock.send, send_until.get()
+            if time.clock_gettime(time.CLOCK_BOOTTIME) > until:
+                raise TooLateError
+            return send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+        finally:
+            sock.settimeout(patience)
 
 
 class _Http(_Fence, urllib3.connection.HTTPConnection): ...
