@@ -18,7 +18,7 @@ from millpond.catalog.settings import Settings
 from millpond.interactions.service import CustomerService, Endpoint
 from millpond.reference_service import service
 from millpond.reference_service.faults import server
-from tests.waiting import until
+from tests.waiting import HANGS_SECONDS, until
 
 HERE = Settings.from_env({})
 CONTRACT = Contract.parse(HERE.service_paths, HERE.service_keys)
@@ -71,7 +71,7 @@ class Reference:
 
         def wait() -> None:
             for _ in range(number):
-                assert come.acquire(timeout=60)
+                assert come.acquire(timeout=HANGS_SECONDS)
 
         with patch.object(service, "asyncio", SimpleNamespace(sleep=sleep)):
             self.faults({"seconds": 1, "times": number})

@@ -38,25 +38,27 @@ class _Fence:
         if self.sock is None:
             self.connect()
         assert self.sock is not None
-        while data := data[self._send_some(self.sock, data) :]:
-            if not wait_for_write(self.sock, self.sock.gettimeout()):
-                raise TimeoutError("the service takes no more bytes")
-
-    def _send_some(self, sock: socket.socket, data: bytes) -> int:
-        """How many of the bytes the system has taken at once."""
-        patience = sock.gettimeout()
+        sock, patience = self.sock, self.sock.gettimeout()
         # With patience it would wait until it can send, and then for its turn among the threads,
         # which on a busy machine is the likeliest moment to be stopped in.
         sock.settimeout(0)
         try:
-            send, until = sock.send, send_until.get()
-            if time.clock_gettime(time.CLOCK_BOOTTIME) > until:
-                raise TooLateError
-            return send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError):
-            return 0
+            while data := data[_send_at_once(sock, data) :]:
+                if not wait_for_write(sock, patience):
+                    raise TimeoutError("the service takes no more bytes")
         finally:
             sock.settimeout(patience)
+
+
+def _send_at_once(sock: socket.socket, data: bytes) -> int:
+    """How many of the bytes the system has taken."""
+    send, until = sock.send, send_until.get()
+    try:
+        if time.clock_gettime(time.CLOCK_BOOTTIME) > until:
+            raise TooLateError
+        return send(data)
+    except (BlockingIOError, ssl.SSLWantWriteError):
+        return 0
 
 
 class _Http(_Fence, urllib3.connection.HTTPConnection): ...

@@ -163,9 +163,9 @@ class StoredTable:
             _add(file.path.removeprefix(f"{self._path}/"), file, values) for file in files
         ]
         # A commit fails when somebody else's has taken its version: then what is there now decides.
-        while (current := (opened := self.open()).transaction_version(app) or 0) < number:
-            if instead_of not in (None, current):
-                break
+        while (
+            current := (opened := self.open()).transaction_version(app) or 0
+        ) < number and instead_of in (None, current):
             try:
                 opened.create_write_transaction(
                     adds,
